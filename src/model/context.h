@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef MODEL_CONTEXT_H
+#define MODEL_CONTEXT_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "store/store.h"
+
+#include <stdint.h>
+
+struct sign_keyring;
+
+/* Who calls, as established by a token or a signature. */
+struct identity {
+	struct str user_id, user_name;
+	struct str domain_id, domain_name;
+	struct str project_id, project_name; /* of the token's scope; STR_NONE when account-wide */
+	struct str access_key;               /* when signed */
+	bool administrator, developer, operator_, reader; /* roles of chapter 10 */
+};
+
+/* What every rule of the model needs: one per call, on the call's thread. */
+struct model {
+	struct arena *arena;
+	struct store *store;
+	struct store_tx *tx;              /* NULL in API_OP_NO_TX handlers until they begin one */
+	const struct identity *who;       /* NULL before authentication */
+	const struct sign_keyring *keys;  /* seals and opens secrets */
+	struct str request_id;
+	int64_t now_ms;
+	const struct model_settings *settings;
+	struct err err;
+};
+
+/* Settings that rules depend on; filled by the program. */
+struct model_settings {
+	struct str region;              /* "local" */
+	struct str management_url;      /* "http://127.0.0.1:8080", as clients reach it */
+	struct str gateway_domain;      /* suffix of debugging sub-domains: "<group_id>.apic.local" */
+	struct str gateway_address;     /* host:port of the gateway for display */
+	int gateway_http_port, gateway_https_port;
+	struct str worker_socket;       /* HTTP over this Unix socket reaches appia-worker */
+	struct str data_dir;
+};
+
+#endif

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PUBLISHED_PUBLISHED_H
+#define PUBLISHED_PUBLISHED_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+
+#include <stdint.h>
+
+/* The published state: what the data planes need at run time, in LMDB. One writer (appiad); readers in nginx workers,
+ * appia-worker and later the brokers read it in place. Values are versioned, position-independent, little-endian and
+ * bounds-checked. This header is the whole layout: writer and readers share it.
+ *
+ * Keys (text, '/'-separated):
+ *   host/<lower-case host name>              pub_host      which API group answers on it
+ *   default                                  pub_host      group DEFAULT, for calls by IP
+ *   route/<group_id>/<env name>              compiled router (published/router.h)
+ *   api/<env_id>/<api_id>                    pub_api
+ *   app/<app_id>                             pub_app
+ *   appkey/<app key>                         app id (text)
+ *   appcode/<hex sha256 of the AppCode>      app id (text)
+ *   auth/<env_id>/<api_id>/<app_id>          empty value: the app may call the API there
+ *   user/<user_id>                           pub_user
+ *   ak/<access key>                          pub_ak
+ *   livedata/<ld_api_id>                     JSON document of struct internal_livedata (spec/internal), for appia-worker
+ *   datasource/<datasource_id>               JSON document of struct internal_datasource, secrets sealed
+ *   meta/seq                                 u64: last outbox row projected
+ */
+
+struct pub; /* an open environment; any thread */
+
+/* writer: creates it. map_bytes: growth beyond is refused with ERR_APPIA_0507. */
+int pub_open(const char *dir, size_t map_bytes, bool writer, struct pub **ret, struct err *err);
+void pub_close(struct pub *pub);
+
+/* A consistent snapshot. Not longer than the routing of one request. One thread. */
+struct pub_view;
+int pub_view_begin(struct pub *pub, struct pub_view **ret, struct err *err);
+void pub_view_end(struct pub_view **view);
+/* Reusing one view: reset gives the snapshot up, renew takes the newest. */
+void pub_view_reset(struct pub_view *view);
+int pub_view_renew(struct pub_view *view, struct err *err);
+/* The value, in place (valid until the view ends); STR_NONE when absent. Key is prefix plus up to three parts:
+ * pub_get(view, "api/", env, "/", id, ...) is spelled with pub_key(). */
+struct str pub_get(struct pub_view *view, struct str key);
+/* Builds "a/b/c" in buf (511 bytes at most, else STR_NONE, which is found nowhere). Parts may be STR_NONE at the end. */
+#define PUB_KEY_MAX 511
+struct str pub_key(char *buf, const char *kind, struct str a, struct str b, struct str c);
+/* Walks keys with a prefix in order, from after (STR_NONE: from the first). False at the end. */
+bool pub_next(struct pub_view *view, struct str prefix, struct str after, struct str *ret_key, struct str *ret_value);
+
+/* One atomic change; one writer at a time. Nothing is visible before commit; commit is durable. */
+struct pub_batch;
+int pub_batch_begin(struct pub *pub, struct pub_batch **ret, struct err *err);
+int pub_put(struct pub_batch *batch, struct str key, struct str value, struct err *err);
+int pub_del(struct pub_batch *batch, struct str key, struct err *err);         /* absent: no error */
+int pub_del_prefix(struct pub_batch *batch, struct str prefix, struct err *err);
+struct str pub_batch_get(struct pub_batch *batch, struct str key); /* sees the batch's own writes */
+int pub_batch_commit(struct pub_batch **batch, struct err *err);
+void pub_batch_abort(struct pub_batch **batch);
+
+/* Values. pub_x_encode() appends the bytes; pub_x_decode() fills a struct whose strings point into the value, lists
+ * into the arena; false when the value is damaged or of a newer version. */
+
+struct pub_host {
+	struct str group_id, instance_id;
+	bool debugging;  /* the group's own sub-domain: 1000 calls a day */
+	bool by_ip;      /* found by address, not by name */
+};
+
+enum pub_auth { PUB_AUTH_NONE, PUB_AUTH_APP, PUB_AUTH_IAM, PUB_AUTH_AUTHORIZER };
+enum pub_backend { PUB_BACKEND_HTTP, PUB_BACKEND_MOCK, PUB_BACKEND_LIVEDATA };
+enum pub_location { PUB_PATH, PUB_QUERY, PUB_HEADER };
+enum pub_origin { PUB_REQUEST, PUB_CONSTANT, PUB_SYSTEM };
+enum { PUB_PROTO_HTTP = 1, PUB_PROTO_HTTPS = 2 };
+
+struct pub_param { /* a declared request parameter */
+	struct str name;
+	enum pub_location location;
+	bool number;     /* NUMBER, else STRING */
+	bool required, validate, pass_through;
+	bool has_min, has_max;
+	struct str min, max; /* NUMBER: decimal text bounds */
+	int64_t min_len, max_len; /* STRING; 0: none */
+	struct str regexp, enums /* comma-separated */, def;
+};
+
+struct pub_backend_param {
+	struct str name; /* at the back end */
+	enum pub_location location;
+	enum pub_origin origin;
+	struct str value;        /* REQUEST: name of the request parameter; CONSTANT: value; SYSTEM: "$context.sourceIp" */
+	enum pub_location from;  /* REQUEST: where the request parameter is */
+};
+
+struct pub_api {
+	struct str id, name, group_id, env_id, env_name, instance_id, project_id, app_id /* the owner's app */;
+	struct str version_id;
+	enum pub_auth auth;
+	bool app_code, cors, prefix /* match mode SWA */;
+	unsigned protocols; /* PUB_PROTO_* */
+	struct str method /* "ANY" too */, path;
+	enum pub_backend backend;
+	/* HTTP; address is "host", "host:port" or "[v6]:port", env variables already resolved */
+	bool tls, tls_verify;
+	struct str address, host_header /* empty: the address */, backend_method, backend_path;
+	int64_t timeout_ms, retries /* -1: once for idempotent methods */;
+	struct str livedata_id;
+	struct str mock_body;
+	int64_t mock_status;
+	struct pub_param *params;
+	size_t n_params;
+	struct pub_backend_param *backend_params;
+	size_t n_backend_params;
+};
+
+struct pub_app {
+	struct str id, name, key, sealed_secret /* base64 of sign_seal() */, project_id;
+	bool disabled;
+};
+
+struct pub_user {
+	struct str id, name, domain_id;
+	bool disabled;
+	int64_t tokens_after_ms; /* tokens issued before are void */
+};
+
+struct pub_ak {
+	struct str user_id, sealed_secret, project_id;
+};
+
+void pub_host_encode(struct buf *out, const struct pub_host *v);
+bool pub_host_decode(struct str value, struct pub_host *ret);
+void pub_api_encode(struct buf *out, const struct pub_api *v);
+bool pub_api_decode(struct str value, struct arena *a, struct pub_api *ret);
+void pub_app_encode(struct buf *out, const struct pub_app *v);
+bool pub_app_decode(struct str value, struct pub_app *ret);
+void pub_user_encode(struct buf *out, const struct pub_user *v);
+bool pub_user_decode(struct str value, struct pub_user *ret);
+void pub_ak_encode(struct buf *out, const struct pub_ak *v);
+bool pub_ak_decode(struct str value, struct pub_ak *ret);
+
+#endif
