@@ -55,7 +55,18 @@ enum {
 	API_OP_PUBLIC = 2,   /* needs no credentials */
 	API_OP_RAW_BODY = 4, /* body is handed over as bytes: in has a struct str named body */
 	API_OP_TODO = 8,     /* listed in spec/todo.txt: answers 501 */
-	API_OP_NO_TX = 16    /* the handler begins transactions itself (it calls a worker, which may be slow) */
+	API_OP_NO_TX = 16,   /* the handler begins transactions itself (it calls a worker, which may be slow) */
+	API_OP_RAW_REPLY = 32 /* the handler may write the reply's bytes itself */
+};
+
+/* Forms of error bodies. */
+enum api_error_shape {
+	API_ERROR_PLAIN,  /* error_code, error_msg, request_id */
+	API_ERROR_PUBLIC, /* + error_details */
+	API_ERROR_FDI,    /* + detail */
+	API_ERROR_LINK,   /* error_code, error_msg, request_id */
+	API_ERROR_SHARE,  /* errCode, errMsg */
+	API_ERROR_IAM     /* {"error": {code, message, title}} */
 };
 
 struct api_op {
@@ -63,10 +74,11 @@ struct api_op {
 	const char *method; /* "POST" */
 	const char *path;   /* "/v2/{project_id}/..." */
 	const char *action; /* "roma:apic:createApiGroup", or NULL: any authenticated user */
+	const char *summary;
 	enum api_domain domain;
+	enum api_error_shape shape;
 	unsigned flags;
 	int status; /* success status */
-	api_handler *call;
 	const struct api_param *params;
 	size_t n_params;
 	const struct json_schema *body; /* NULL: none */
@@ -93,11 +105,14 @@ struct api_tables {
 	size_t n_ops;
 	const struct api_node *nodes;
 	const struct api_node_op *node_ops;
-	const char *openapi; /* JSON text of the merged description */
-	size_t openapi_len;
 };
 
 extern const struct api_tables api_tables;          /* spec/api */
-extern const struct api_tables api_internal_tables; /* spec/internal */
+extern const struct api_tables internal_tables;     /* spec/internal */
+
+/* Handlers, by index of the operation; NULL: listed in spec/todo.txt. Apart from the tables, so that a program may use
+ * the description without the handlers. */
+extern api_handler *const api_calls[];
+extern api_handler *const internal_calls[];
 
 #endif

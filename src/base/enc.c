@@ -154,8 +154,7 @@ bool enc_unpercent(struct arena *a, struct str s, bool plus, struct str *ret)
 	return true;
 }
 
-/* Length of the valid sequence at s[i], or 0. */
-static size_t utf8_step(struct str s, size_t i)
+size_t enc_utf8_step(struct str s, size_t i)
 {
 	unsigned char c = (unsigned char)s.p[i];
 	size_t n = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : c >= 0xe0 && c < 0xf0 ? 3 : c >= 0xf0 && c < 0xf5 ? 4 : 0;
@@ -175,7 +174,7 @@ static size_t utf8_step(struct str s, size_t i)
 bool enc_utf8_valid(struct str s)
 {
 	for (size_t i = 0; i < s.n;) {
-		size_t n = utf8_step(s, i);
+		size_t n = enc_utf8_step(s, i);
 
 		if (n == 0)
 			return false;

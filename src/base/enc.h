@@ -21,6 +21,8 @@ bool enc_unpercent(struct arena *a, struct str s, bool plus, struct str *ret);
 
 /* RFC 3629: no overlongs, no surrogates, nothing above U+10FFFF. */
 bool enc_utf8_valid(struct str s);
+/* Length of the valid sequence that starts at s.p[i] (i < s.n), or 0. */
+size_t enc_utf8_step(struct str s, size_t i);
 /* Number of code points of valid UTF-8. */
 size_t enc_utf8_len(struct str s);
 

@@ -52,6 +52,7 @@ static int set(struct err *err, int code, const char *fmt, va_list ap)
 	snprintf(err->text, sizeof(err->text), "%.*s", STR_FMT(text));
 	buf_done(&out);
 	err->code = code;
+	err->status = 0;
 	err->retriable = false;
 	return code;
 }
@@ -63,6 +64,18 @@ int err_set(struct err *err, int code, const char *detail_fmt, ...)
 	va_start(ap, detail_fmt);
 	set(err, code, detail_fmt, ap);
 	va_end(ap);
+	return code;
+}
+
+int err_set_status(struct err *err, int code, int status, const char *detail_fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, detail_fmt);
+	set(err, code, detail_fmt, ap);
+	va_end(ap);
+	if (err)
+		err->status = status;
 	return code;
 }
 
@@ -88,6 +101,7 @@ int err_set_text(struct err *err, int code, const char *fmt, ...)
 	vsnprintf(err->text, sizeof(err->text), fmt, ap);
 	va_end(ap);
 	err->code = code;
+	err->status = 0;
 	err->retriable = false;
 	return code;
 }

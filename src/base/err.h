@@ -9,6 +9,7 @@
  * A peer's or user's fault is retriable when the same call may succeed later (busy store, peer away). */
 struct err {
 	int code;
+	int status; /* HTTP status when the operation documents another than the catalogue; else 0 */
 	bool retriable;
 	char text[768]; /* message for the client: never holds a secret, SQL text or a path of the server */
 };
@@ -28,6 +29,10 @@ extern const struct err_row err_rows[ERR_COUNT];
  * empty, ", detail" is appended. detail_fmt may be NULL. err may be NULL. */
 #define ERR_NEXT "\x1f"
 int err_set(struct err *err, int code, const char *detail_fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* As err_set(), with an HTTP status of its own. */
+int err_set_status(struct err *err, int code, int status, const char *detail_fmt, ...)
+	__attribute__((format(printf, 4, 5)));
 
 /* As err_set(), and marks it retriable. */
 int err_set_retriable(struct err *err, int code, const char *detail_fmt, ...) __attribute__((format(printf, 3, 4)));

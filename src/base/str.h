@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 /* Bytes from outside: pointer and length, by value, not NUL-terminated. p == NULL means "absent";
@@ -18,8 +19,13 @@ struct str_array {
 	size_t n;
 };
 
+struct num_array {
+	double *v;
+	size_t n;
+};
+
 struct int_array {
-	long long *v;
+	int64_t *v;
 	size_t n;
 };
 

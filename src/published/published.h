@@ -58,7 +58,7 @@ int pub_del(struct pub_batch *batch, struct str key, struct err *err);         /
 int pub_del_prefix(struct pub_batch *batch, struct str prefix, struct err *err);
 struct str pub_batch_get(struct pub_batch *batch, struct str key); /* sees the batch's own writes */
 int pub_batch_commit(struct pub_batch **batch, struct err *err);
-void pub_batch_abort(struct pub_batch **batch);
+void pub_batch_abort(struct pub_batch **batch); /* NULL behind it is legal */
 
 /* Values. pub_x_encode() appends the bytes; pub_x_decode() fills a struct whose strings point into the value, lists
  * into the arena; false when the value is damaged or of a newer version. */
