@@ -10,7 +10,7 @@
 
 /* JSON trees for free-form values, behind which the JSON library (jansson) hides. Parsing is strict: RFC 8259,
  * duplicate keys, invalid UTF-8, NUL characters, numbers outside int64 and double, nesting above 64 are refused. A
- * tree lives until its arena goes. Any thread, one at a time per tree. */
+ * tree lives until its arena goes and does not refer to the parsed text. Any thread, one at a time per tree. */
 struct json;
 
 enum json_kind {
@@ -25,7 +25,8 @@ enum json_kind {
 	JSON_NULL /* kind of a tree node only, never of a schema */
 };
 
-/* On failure returns false and writes a reason such as "line 1 column 7: duplicate key" to ret_why (size bytes). */
+/* Any JSON value, not only objects and arrays. On failure (which includes a full arena) returns false and writes a
+ * reason such as "line 1 column 7: duplicate object key" to ret_why (size bytes); it never quotes the text. */
 bool json_parse(struct arena *a, struct str text, const struct json **ret, char *ret_why, size_t size);
 
 enum json_kind json_kind(const struct json *j);
@@ -36,13 +37,14 @@ size_t json_len(const struct json *j);
 const struct json *json_at(const struct json *j, size_t i);
 /* Members of an object in their order; false behind the last. */
 bool json_member(const struct json *j, size_t i, struct str *ret_name, const struct json **ret_value);
-/* Value of a node of that kind; otherwise STR_NONE / 0 / false. */
+/* Value of a node of that kind; otherwise, and of NULL, STR_NONE / 0 / false. json_num() takes an INT too. */
 struct str json_str(const struct json *j);
 long long json_int(const struct json *j);
 double json_num(const struct json *j);
 bool json_bool(const struct json *j);
 
-/* Building free-form values. */
+/* Building free-form values, in the arena of each node: a full arena aborts, so what others decide the size of is
+ * better streamed into a struct buf. Strings and names are copied. Setting a member again replaces its value. */
 struct json *json_new_object(struct arena *a);
 struct json *json_new_array(struct arena *a);
 struct json *json_new_str(struct arena *a, struct str s); /* invalid UTF-8 becomes U+FFFD */
@@ -53,7 +55,8 @@ struct json *json_new_null(struct arena *a);
 void json_set(struct json *object, struct str name, const struct json *value);
 void json_push(struct json *array, const struct json *value);
 
-/* Compact text of a tree, object members in their order. */
+/* Compact text of a tree, object members in their order. A NUM keeps its point ("3.0") or exponent, so that it reads
+ * back as a NUM; infinity and NaN become null. */
 void json_print(struct buf *out, const struct json *j);
 
 /* One string with its quotes, escaped. Invalid UTF-8 becomes U+FFFD. */

@@ -80,17 +80,27 @@ struct schema_error {
 
 /* Decodes a tree into the zeroed struct at ret (schema.kind OBJECT: of schema.size bytes; ARRAY: the {v, n} pair),
  * checking every constraint and filling defaults. Unknown members are ignored. root names the start of the path
- * ("body"). Strings, arrays and nested structs are in the arena or in the tree. */
+ * ("body"). Strings, arrays and nested structs are in the arena or in the tree. An explicit null for a field that is
+ * not required counts as absent (its default is filled), also for free-form fields; for a required one it is
+ * SCHEMA_MISSING unless the schema is SCHEMA_NULLABLE or free-form. An INT is taken where a NUM is expected, 1.0 is
+ * not where an INT is. Values of a MAP are checked against its items. What does not fit into the arena is
+ * SCHEMA_TOO_MANY. Patterns are searched, not anchored, and a match that takes too many steps counts as none. */
 bool schema_decode(const struct json_schema *schema, const struct json *tree, const char *root, struct arena *a,
                    void *ret, struct schema_error *error);
 
+/* Decodes a document of our own store into the zeroed struct at ret, as schema_decode() does, but checks only the
+ * structure: constraints may have become narrower since it was written. Defaults are filled, unknown members ignored.
+ * False when a value has another kind than its schema says, or the arena is full. Any thread. */
+bool schema_load(const struct json_schema *schema, const struct json *tree, struct arena *a, void *ret);
+
 /* Decodes one parameter given as text (query, path, header, form field): an INT, NUM, BOOL ("true"/"false") or
  * STRING, or an ARRAY of STRINGs split at commas. field.offset and has_offset say where. text absent: default or
- * SCHEMA_MISSING when required. where is "query", "path", "header" or "form". */
+ * SCHEMA_MISSING when required. where is "query", "path", "header" or "form". Strings point into text. Lists may
+ * also be of INT, NUM and BOOL; an empty text is an empty list. */
 bool schema_decode_text(const struct json_field *field, struct str text, const char *where, struct arena *a,
                         void *ret_struct, struct schema_error *error);
 
-/* Writes the struct as JSON: only the schema's own fields, absent ones left out. */
+/* Writes the struct (for an ARRAY the {v, n} pair, for ANY and MAP the pointer) as JSON: only the schema's own fields, absent ones left out. */
 void schema_encode(const struct json_schema *schema, const void *value, struct buf *out);
 
 /* Checks a JSON text that we are about to send or have stored (dev builds, tests): unknown members are errors here. */
