@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
+# A thin front of the scripts and of Meson; see docs/development.md.
+all:
+	@[ -f build-release/build.ninja ] || meson setup build-release --buildtype=release
+	ninja -C build-release
+test:
+	./test.sh
+bench: all
+	/usr/bin/python3 bench/run.py build-release
+fuzz:
+	@[ -f build-fuzz/build.ninja ] || CC=clang-14 meson setup build-fuzz -Dfuzzers=true -Dgateway=false
+	ninja -C build-fuzz
+	/usr/bin/python3 tools/run_fuzz.py build-fuzz $(FUZZ_SECONDS)
+soak: all
+	/usr/bin/python3 -m pytest -q tests/fault -m soak
+lint:
+	/usr/bin/python3 tools/lint.py
+format:
+	git ls-files 'src/*.[ch]' 'tests/*.[ch]' 'bench/*.[ch]' | xargs clang-format-14 -i
+clean:
+	rm -rf build-*
+install: all
+	meson install -C build-release
+.PHONY: all test bench fuzz soak lint format clean install

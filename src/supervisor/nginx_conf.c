@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "supervisor/nginx_conf.h"
+
+#include "base/buf.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static void main_part(struct buf *b, const struct home *home, const struct nginx_settings *s)
+{
+	if (s->workers)
+		buf_fmt(b, "worker_processes %d;\n", s->workers);
+	else
+		buf_cstr(b, "worker_processes auto;\n");
+	buf_fmt(b,
+	        "# Written at every start; changes are lost.\n"
+	        "load_module %s;\n"
+	        "daemon off;\n"
+	        "pid %s/run/nginx.pid;\n"
+	        "error_log stderr %s;\n"
+	        "worker_rlimit_nofile 65536;\n"
+	        "events { worker_connections 16384; multi_accept on; }\n",
+	        home->module, home->dir, s->error_level);
+	if (geteuid() == 0) /* workers stay the owner of the data directory */
+		buf_cstr(b, "user root;\n");
+}
+
+static void http_part(struct buf *b, const struct home *home)
+{
+	buf_fmt(b,
+	        "http {\n"
+	        "access_log off;\n"
+	        "server_tokens off;\n"
+	        "default_type application/octet-stream;\n"
+	        "keepalive_timeout 75s;\n"
+	        "keepalive_requests 1000000;\n"
+	        "tcp_nodelay on;\n"
+	        "large_client_header_buffers 8 32k;\n"
+	        "ssl_certificate %s/tls/server.pem;\n"
+	        "ssl_certificate_key %s/tls/server.key;\n"
+	        "ssl_protocols TLSv1.2 TLSv1.3;\n"
+	        "ssl_session_cache shared:tls:2m;\n"
+	        "client_body_temp_path %s/nginx/body;\n"
+	        "proxy_temp_path %s/nginx/proxy;\n"
+	        "fastcgi_temp_path %s/nginx/fastcgi;\n"
+	        "uwsgi_temp_path %s/nginx/uwsgi;\n"
+	        "scgi_temp_path %s/nginx/scgi;\n"
+	        "upstream appiad { server unix:%s; keepalive 32; }\n",
+	        home->dir, home->dir, home->dir, home->dir, home->dir, home->dir, home->dir, home->appiad_socket);
+}
+
+static void json_error(struct buf *b, int status, const char *code, const char *text)
+{
+	buf_fmt(b,
+	        "error_page %d @e%d;\n"
+	        "location @e%d { internal; default_type application/json; add_header X-Request-Id $request_id always;\n"
+	        "\treturn %d '{\"error_code\":\"%s\",\"error_msg\":\"%s\",\"request_id\":\"$request_id\"}'; }\n",
+	        status, status, status, status, code, text);
+}
+
+static void management_part(struct buf *b, const struct nginx_settings *s)
+{
+	buf_fmt(b, "server {\nlisten %s:%d;\nlisten %s:%d ssl http2;\n", s->management_address, s->management_http_port,
+	        s->management_address, s->management_https_port);
+	buf_cstr(b, "client_max_body_size 64m;\n"
+	            "location / {\n"
+	            "\tproxy_pass http://appiad;\n"
+	            "\tproxy_http_version 1.1;\n"
+	            "\tproxy_set_header Connection \"\";\n"
+	            "\tproxy_set_header Host $http_host;\n"
+	            "\tproxy_set_header X-Request-Id $request_id;\n"
+	            "\tproxy_set_header X-Real-Ip $remote_addr;\n"
+	            "\tproxy_read_timeout 330s;\n"
+	            "}\n");
+	json_error(b, 400, "APPIA.0400", "The request is malformed.");
+	json_error(b, 413, "APPIA.0413", "The request body is too large.");
+	json_error(b, 414, "APPIA.0414", "The request URI is too long.");
+	json_error(b, 502, "APPIA.0503", "The control plane is starting or stopped.");
+	json_error(b, 504, "APPIA.0503", "The control plane did not answer in time.");
+	buf_cstr(b, "}\n");
+}
+
+static void gateway_part(struct buf *b, const struct home *home, const struct nginx_settings *s)
+{
+	buf_fmt(b,
+	        "appia_published %s/published;\n"
+	        "appia_key %s/master.key;\n"
+	        "appia_worker %s;\n"
+	        "server {\nlisten %s:%d backlog=4096;\nlisten %s:%d ssl http2 backlog=4096;\n"
+	        "client_max_body_size %lld;\n"
+	        "appia_appcode_plain %s;\n"
+	        "location / { appia_gateway on; }\n"
+	        "}\n",
+	        home->dir, home->dir, home->worker_socket, s->gateway_address, s->gateway_http_port, s->gateway_address,
+	        s->gateway_https_port, s->max_body, s->app_code_plain ? "on" : "off");
+}
+
+int nginx_conf_write(const struct home *home, const struct nginx_settings *settings, struct err *err)
+{
+	char path[300];
+	struct buf b;
+	int rc = 0;
+
+	buf_init(&b, 65536);
+	main_part(&b, home, settings);
+	http_part(&b, home);
+	management_part(&b, settings);
+	gateway_part(&b, home, settings);
+	buf_cstr(&b, "}\n");
+	int fd = open(home_path(home, "nginx/nginx.conf", path, sizeof(path)), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
+	              0600);
+
+	if (fd < 0 || write(fd, b.p, b.n) != (ssize_t)b.n)
+		rc = err_set_text(err, ERR_APPIA_0500, "%s: %s", path, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	buf_done(&b);
+	return rc;
+}
