@@ -24,7 +24,7 @@ int app_require(struct model *m, struct str instance_id, struct str app_id, enum
 /* SQL condition (with AND in front) that keeps the rows whose application m->who may read, for lists: the column
  * named there is the application's id. Its three parameters ("sss") are all app_visible_user(m). */
 #define APP_VISIBLE(column) \
-	" AND (? IS NULL OR " column " IN (SELECT a.id FROM app a WHERE a.created_by = ?" \
+	" AND (CAST(? AS TEXT) IS NULL OR " column " IN (SELECT a.id FROM app a WHERE a.created_by = ?" \
 	" UNION SELECT u.app_id FROM app_user u WHERE u.user_id = ?))"
 
 /* The parameter of APP_VISIBLE: the caller, or STR_NONE for administrators, who see all. */
