@@ -15,7 +15,8 @@
  * Keys (text, '/'-separated):
  *   host/<lower-case host name>              pub_host      which API group answers on it
  *   default                                  pub_host      group DEFAULT, for calls by IP
- *   route/<group_id>/<env name>              compiled router (published/router.h)
+ *   route/<group_id>/<env name>              compiled router (published/router.h); its api_id fields are the rest of
+ *                                            an api key: "<env_id>/<api_id>"
  *   api/<env_id>/<api_id>                    pub_api
  *   app/<app_id>                             pub_app
  *   appkey/<app key>                         app id (text)
