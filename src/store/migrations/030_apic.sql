@@ -64,7 +64,8 @@ CREATE TABLE certificate (
 );
 CREATE INDEX certificate_project ON certificate (project_id, name);
 
--- Domain names users bind to a group, in lower case. A name leads to one group in the whole installation.
+-- Domain names users bind to a group, in lower case. A name leads to one group in the whole installation. Who deletes a
+-- group says so for each of its host names.
 CREATE TABLE url_domain (
 	id TEXT PRIMARY KEY,
 	instance_id TEXT NOT NULL REFERENCES instance (id),
@@ -138,7 +139,8 @@ CREATE TABLE api_tag (
 );
 CREATE INDEX api_tag_tag ON api_tag (tag);
 
--- Definitions as they were published, at most 10 per API and environment. doc: struct apic_api.
+-- Definitions as they were published, at most 10 per API and environment. doc: struct apic_api, as the user wrote it.
+-- path: req_uri percent-decoded, as requests are matched. backend_*: with the environment's variables filled in.
 CREATE TABLE api_version (
 	id TEXT PRIMARY KEY,
 	instance_id TEXT NOT NULL,
@@ -148,9 +150,11 @@ CREATE TABLE api_version (
 	remark TEXT NOT NULL,
 	group_id TEXT NOT NULL REFERENCES api_group (id),
 	req_method TEXT NOT NULL,
-	req_uri TEXT NOT NULL,
+	path TEXT NOT NULL,
 	match_mode TEXT NOT NULL,
 	shape TEXT NOT NULL,
+	backend_address TEXT,
+	backend_path TEXT,
 	doc TEXT NOT NULL,
 	published_ms BIGINT NOT NULL,
 	FOREIGN KEY (instance_id, env_id) REFERENCES api_env (instance_id, id) ON DELETE CASCADE
@@ -169,7 +173,7 @@ CREATE TABLE api_publish (
 	version_id TEXT NOT NULL REFERENCES api_version (id),
 	group_id TEXT NOT NULL REFERENCES api_group (id),
 	req_method TEXT NOT NULL,
-	req_uri TEXT NOT NULL,
+	path TEXT NOT NULL,
 	match_mode TEXT NOT NULL,
 	shape TEXT NOT NULL,
 	remark TEXT NOT NULL,
@@ -178,20 +182,21 @@ CREATE TABLE api_publish (
 	UNIQUE (api_id, env_id),
 	UNIQUE (group_id, env_id, shape, req_method, match_mode)
 );
-CREATE INDEX api_publish_route ON api_publish (group_id, env_id, api_id, req_method, req_uri, match_mode);
+CREATE INDEX api_publish_route ON api_publish (group_id, env_id, api_id, req_method, path, match_mode);
 CREATE INDEX api_publish_env ON api_publish (instance_id, env_id);
 CREATE INDEX api_publish_version ON api_publish (version_id);
 
--- An app may call an API in an environment. doc: struct apic_api_auth, what has no column.
+-- An app may call an API in an environment. doc: struct apic_api_auth, what has no column. Rows go only by name, never
+-- with what they refer to: a right that is published has to be taken back there as well.
 CREATE TABLE app_auth (
 	id TEXT PRIMARY KEY,
 	instance_id TEXT NOT NULL,
-	api_id TEXT NOT NULL REFERENCES api (id) ON DELETE CASCADE,
+	api_id TEXT NOT NULL REFERENCES api (id),
 	env_id TEXT NOT NULL,
-	app_id TEXT NOT NULL REFERENCES app (id) ON DELETE CASCADE,
+	app_id TEXT NOT NULL REFERENCES app (id),
 	doc TEXT,
 	created_ms BIGINT NOT NULL,
-	FOREIGN KEY (instance_id, env_id) REFERENCES api_env (instance_id, id) ON DELETE CASCADE,
+	FOREIGN KEY (instance_id, env_id) REFERENCES api_env (instance_id, id),
 	UNIQUE (api_id, env_id, app_id)
 );
 CREATE INDEX app_auth_app ON app_auth (app_id);
@@ -200,7 +205,7 @@ CREATE INDEX app_auth_env ON app_auth (instance_id, env_id);
 -- code_hash: hex SHA-256 of the AppCode, by which a call finds its app. code_sealed: base64, for those who may read it.
 CREATE TABLE app_code (
 	id TEXT PRIMARY KEY,
-	app_id TEXT NOT NULL REFERENCES app (id) ON DELETE CASCADE,
+	app_id TEXT NOT NULL REFERENCES app (id),
 	code_sealed TEXT NOT NULL,
 	code_hash TEXT NOT NULL UNIQUE,
 	created_ms BIGINT NOT NULL
