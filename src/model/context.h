@@ -41,6 +41,9 @@ struct model_settings {
 	int gateway_http_port, gateway_https_port;
 	struct str worker_socket;       /* HTTP over this Unix socket reaches appia-worker */
 	struct str data_dir;
+	int64_t token_lifetime_ms;
+	int64_t lock_after;  /* wrong passwords in a row */
+	int64_t lock_for_ms;
 };
 
 #endif

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "bin/appiad/publisher.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "model/publish/publish.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define PERIOD_MS 1000
+#define TRIM_EVERY 60 /* periods between clean-ups of the outbox */
+#define ARENA_MAX ((size_t)1 << 30)
+
+struct publisher {
+	struct model template;
+	struct pub *pub;
+	pthread_t thread;
+	pthread_mutex_t run_lock;  /* one projection at a time */
+	pthread_mutex_t stop_lock; /* guards stopping */
+	pthread_cond_t stop_cond;
+	bool stopping;
+};
+
+static int run(struct publisher *p, struct err *err)
+{
+	struct model m = p->template;
+
+	m.arena = arena_new(ARENA_MAX);
+	m.now_ms = clock_now_ms();
+	pthread_mutex_lock(&p->run_lock);
+	int rc = publish_run(&m, p->pub);
+
+	pthread_mutex_unlock(&p->run_lock);
+	arena_free(m.arena);
+	*err = m.err;
+	return rc;
+}
+
+/* Rows that are projected have done their work; the newest stays, it carries the sequence. */
+static void trim(struct publisher *p)
+{
+	struct store_tx *tx;
+	struct err err;
+
+	if (store_begin(p->template.store, STORE_WRITE, &tx, &err))
+		return;
+	if (store_exec(tx, &err, NULL, "DELETE FROM outbox WHERE seq < (SELECT MAX(seq) FROM outbox) - ?", "i",
+	               (int64_t)10000) ||
+	    store_commit(&tx, &err))
+		log_debug("outbox: %s", err.text);
+	store_rollback(&tx);
+}
+
+/* Waits for the end of the period; true when it is time to stop. */
+static bool pause_or_stop(struct publisher *p)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += PERIOD_MS / 1000;
+	pthread_mutex_lock(&p->stop_lock);
+	while (!p->stopping && pthread_cond_timedwait(&p->stop_cond, &p->stop_lock, &until) == 0)
+		;
+	bool stop = p->stopping;
+
+	pthread_mutex_unlock(&p->stop_lock);
+	return stop;
+}
+
+static void *loop(void *arg)
+{
+	struct publisher *p = arg;
+
+	for (unsigned i = 1; !pause_or_stop(p); i++) {
+		publisher_kick(p);
+		if (i % TRIM_EVERY == 0)
+			trim(p);
+	}
+	return NULL;
+}
+
+void publisher_kick(struct publisher *p)
+{
+	struct err err;
+
+	if (run(p, &err))
+		log_error("published state: %s", err.text);
+}
+
+int publisher_start(struct store *store, struct pub *pub, const struct sign_keyring *keys,
+                    const struct model_settings *settings, struct publisher **ret, struct err *err)
+{
+	struct publisher *p = mem_zalloc(sizeof(*p));
+	pthread_condattr_t attr;
+
+	p->template = (struct model){.store = store, .keys = keys, .settings = settings};
+	p->pub = pub;
+	pthread_mutex_init(&p->run_lock, NULL);
+	pthread_mutex_init(&p->stop_lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&p->stop_cond, &attr);
+	pthread_condattr_destroy(&attr);
+	int rc = run(p, err);
+
+	if (rc == 0 && pthread_create(&p->thread, NULL, loop, p))
+		rc = err_set(err, ERR_APPIA_0500, "cannot start a thread");
+	if (rc) {
+		free(p);
+		return rc;
+	}
+	*ret = p;
+	return 0;
+}
+
+void publisher_stop(struct publisher *p)
+{
+	if (!p)
+		return;
+	pthread_mutex_lock(&p->stop_lock);
+	p->stopping = true;
+	pthread_cond_signal(&p->stop_cond);
+	pthread_mutex_unlock(&p->stop_lock);
+	pthread_join(p->thread, NULL);
+	free(p);
+}
