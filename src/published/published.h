@@ -31,34 +31,46 @@
 
 struct pub; /* an open environment; any thread */
 
-/* writer: creates it. map_bytes: growth beyond is refused with ERR_APPIA_0507. */
+/* dir is one folder of its own; writer creates it. map_bytes is the writer's limit: growth beyond is refused with
+ * ERR_APPIA_0507; readers need not know it. A reader before the first writer gets ERR_APPIA_0503, retriable. Once per
+ * process and folder, and after fork(): an open environment does not survive it. Readers need to write the lock file
+ * (group of the folder). */
 int pub_open(const char *dir, size_t map_bytes, bool writer, struct pub **ret, struct err *err);
+/* Views and batches must have ended. NULL is legal. */
 void pub_close(struct pub *pub);
 
 /* A consistent snapshot. Not longer than the routing of one request. One thread. */
 struct pub_view;
+/* ERR_APPIA_0503 (retriable) when more than 1024 views are open on the machine. */
 int pub_view_begin(struct pub *pub, struct pub_view **ret, struct err *err);
 void pub_view_end(struct pub_view **view);
-/* Reusing one view: reset gives the snapshot up, renew takes the newest. */
+/* Reusing one view, cheaper than beginning another: reset gives the snapshot up (then nothing is found), renew takes the
+ * newest. After a failed renew the view is as after a reset. */
 void pub_view_reset(struct pub_view *view);
 int pub_view_renew(struct pub_view *view, struct err *err);
-/* The value, in place (valid until the view ends); STR_NONE when absent. Key is prefix plus up to three parts:
- * pub_get(view, "api/", env, "/", id, ...) is spelled with pub_key(). */
+/* The value, in place (valid until the view ends, is reset or renewed); STR_NONE when absent. Allocates nothing. Keys
+ * are built with pub_key(). */
 struct str pub_get(struct pub_view *view, struct str key);
-/* Builds "a/b/c" in buf (511 bytes at most, else STR_NONE, which is found nowhere). Parts may be STR_NONE at the end. */
+/* Builds "kind/a/b/c" in buf, which holds PUB_KEY_MAX bytes; STR_NONE, which is found nowhere, when it is longer. The
+ * key ends before the first part that is STR_NONE. kind is without slash: pub_key(buf, "api", env_id, api_id,
+ * STR_NONE). */
 #define PUB_KEY_MAX 511
 struct str pub_key(char *buf, const char *kind, struct str a, struct str b, struct str c);
 /* Walks keys with a prefix in order, from after (STR_NONE: from the first). False at the end. */
 bool pub_next(struct pub_view *view, struct str prefix, struct str after, struct str *ret_key, struct str *ret_value);
 
-/* One atomic change; one writer at a time. Nothing is visible before commit; commit is durable. */
+/* One atomic change; one writer at a time, others wait in begin. Nothing is visible before commit; commit is durable.
+ * After a failed write the batch can only be ended, and its commit fails too. One thread. */
 struct pub_batch;
 int pub_batch_begin(struct pub *pub, struct pub_batch **ret, struct err *err);
 int pub_put(struct pub_batch *batch, struct str key, struct str value, struct err *err);
 int pub_del(struct pub_batch *batch, struct str key, struct err *err);         /* absent: no error */
 int pub_del_prefix(struct pub_batch *batch, struct str prefix, struct err *err);
-struct str pub_batch_get(struct pub_batch *batch, struct str key); /* sees the batch's own writes */
+/* Sees the batch's own writes; the value is good until the next write. */
+struct str pub_batch_get(struct pub_batch *batch, struct str key);
+/* Ends the batch also when it fails; then nothing was changed. */
 int pub_batch_commit(struct pub_batch **batch, struct err *err);
+/* *batch may be NULL. */
 void pub_batch_abort(struct pub_batch **batch); /* NULL behind it is legal */
 
 /* Values. pub_x_encode() appends the bytes; pub_x_decode() fills a struct whose strings point into the value, lists
