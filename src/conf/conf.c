@@ -40,7 +40,7 @@ void conf_free(struct conf *conf)
 	free(conf);
 }
 
-/* In *ret_text, which is absent when there is no file. */
+/* *ret_found: there is such a file. */
 static int read_file(const char *path, struct buf *to, bool *ret_found, struct err *err)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -166,14 +166,16 @@ struct str conf_home(const struct conf *conf)
 
 static void print_default(struct buf *out)
 {
-	buf_cstr(out, "# Settings. Remove the # before a key to change it; APPIA_<SECTION>_<KEY> in the environment wins.\n");
+	buf_cstr(out, "# Settings. Remove the # before a key to change it; APPIA_<SECTION>_<KEY> in the environment "
+	              "wins.\n");
 	for (size_t s = 0; s < conf__sections_n; s++) {
 		buf_fmt(out, "\n# %s\n%s:\n", conf__sections[s].summary, conf__sections[s].name);
 		for (unsigned id = 0; id < CONF_COUNT; id++) {
 			const struct conf_row *row = &conf__rows[id];
 
 			if (strcmp(row->section, conf__sections[s].name) == 0)
-				buf_fmt(out, "  # %s\n  #%s: %s\n", row->summary, row->key, *row->def ? row->def : "\"\"");
+				buf_fmt(out, "  # %s\n  #%s: %s\n", row->summary, row->key,
+				        *row->def ? row->def : "\"\"");
 		}
 	}
 }

@@ -3,7 +3,7 @@
 #define CONF_CONF_H
 
 #include "base/err.h"
-#include "conf_keys.h" /* generated from spec/settings.yaml: enum conf_id, CONF_GATEWAY_HTTP_PORT for gateway.http_port */
+#include "conf_keys.h" /* generated from spec/settings.yaml: enum conf_id, gateway.http_port: CONF_GATEWAY_HTTP_PORT */
 
 #include <stdint.h>
 

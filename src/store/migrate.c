@@ -75,8 +75,8 @@ static int apply(struct store_tx *tx, const struct store_migration *m, struct er
 	}
 	log_debug("store: migration=%" PRId64 " name=%s", m->version, m->name);
 	return store_exec(tx, err, NULL,
-	                  "INSERT INTO schema_migration (version, name, checksum, applied_ms) VALUES (?, ?, ?, ?)", "issi",
-	                  m->version, str_of(m->name), str_of(m->checksum), clock_now_ms());
+	                  "INSERT INTO schema_migration (version, name, checksum, applied_ms) VALUES (?, ?, ?, ?)",
+	                  "issi", m->version, str_of(m->name), str_of(m->checksum), clock_now_ms());
 }
 
 /* Applies the first missing one. Looks again under the lock: another process may have been faster. */

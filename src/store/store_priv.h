@@ -73,7 +73,8 @@ struct store_engine {
 	struct str (*get_str)(struct store_rows *rows, int col);
 	/* Several statements without parameters. */
 	int (*script)(struct store_tx *tx, struct err *err, const char *sql);
-	/* Reserves n consecutive outbox numbers, above all that were ever committed; whoever reserves later commits later. */
+	/* Reserves n consecutive outbox numbers above all that were ever committed. Who reserves later commits
+	 * later. */
 	int (*reserve)(struct store_tx *tx, struct err *err, int64_t n, int64_t *ret_first);
 	/* 0 when there is room to write. */
 	int (*room)(struct store *store, struct err *err);

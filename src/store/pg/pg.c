@@ -176,8 +176,8 @@ static int fail_connect(struct connection *c, struct err *err)
 static int connect_db(struct pg_store *s, struct connection *c, struct err *err)
 {
 	/* What the URL says of these wins, because it comes later. */
-	static const char *const names[] = {"connect_timeout", "application_name", "keepalives_idle", "tcp_user_timeout",
-	                                    "dbname", NULL};
+	static const char *const names[] = {
+		"connect_timeout", "application_name", "keepalives_idle", "tcp_user_timeout", "dbname", NULL};
 	const char *values[] = {"5", "appia", "30", "30000", s->url, NULL};
 	int r;
 
@@ -324,7 +324,7 @@ static int commit(struct store_tx *tx, struct err *err)
 
 	if (PQresultStatus(res) != PGRES_COMMAND_OK) {
 		r = fail(c, err, res);
-		/* A connection lost here leaves open whether the server committed: doing it again is for people to decide. */
+		/* Lost here, nobody knows whether the server committed: doing it again is for people to decide. */
 		if (PQstatus(c->pg) == CONNECTION_BAD && err)
 			err->retriable = false;
 	} else if (strcmp(PQcmdStatus(res), "COMMIT") != 0) {

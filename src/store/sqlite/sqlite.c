@@ -436,8 +436,8 @@ static int script(struct store_tx *tx, struct err *err, const char *sql)
 static int reserve(struct store_tx *tx, struct err *err, int64_t n, int64_t *ret_first)
 {
 	int64_t last = 0;
-	int r = store_get_int(tx, err, &last, NULL, "UPDATE outbox_last SET seq = seq + ? WHERE id = 1 RETURNING seq", "i",
-	                      n);
+	int r = store_get_int(tx, err, &last, NULL,
+	                      "UPDATE outbox_last SET seq = seq + ? WHERE id = 1 RETURNING seq", "i", n);
 
 	if (r == 0)
 		*ret_first = last - n + 1;

@@ -150,21 +150,37 @@ static void test_bad_files(void **state)
 static void test_ranges(void **state)
 {
 	static const char *const bad[] = {
-		"gateway: {http_port: -1}",     "gateway: {http_port: 65536}",    "gateway: {http_port: 8080x}",
-		"gateway: {http_port: 1e3}",    "gateway: {http_port: 0x50}",     "gateway: {http_port: \" 80\"}",
-		"gateway: {http_port: \"\"}",   "gateway: {http_port: 99999999999999999999}",
-		"gateway: {max_body: 1023}",    "gateway: {max_body: 1025M}",     "gateway: {max_body: 12m}",
-		"gateway: {max_body: 12MB}",    "gateway: {max_body: M}",         "gateway: {max_body: -1M}",
-		"gateway: {max_body: 9223372036854775807T}", "gateway: {max_body: 1.5M}",
-		"iam: {lock_for: 0}",           "iam: {lock_for: 60}",            "iam: {lock_for: 999ms}",
-		"iam: {lock_for: 31d}",         "iam: {lock_for: 1M}",            "iam: {lock_for: 1 h}",
-		"iam: {lock_for: 106751991168d}", "engines: {mqs: maybe}",        "engines: {mqs: 2}",
+		"gateway: {http_port: -1}",
+		"gateway: {http_port: 65536}",
+		"gateway: {http_port: 8080x}",
+		"gateway: {http_port: 1e3}",
+		"gateway: {http_port: 0x50}",
+		"gateway: {http_port: \" 80\"}",
+		"gateway: {http_port: \"\"}",
+		"gateway: {http_port: 99999999999999999999}",
+		"gateway: {max_body: 1023}",
+		"gateway: {max_body: 1025M}",
+		"gateway: {max_body: 12m}",
+		"gateway: {max_body: 12MB}",
+		"gateway: {max_body: M}",
+		"gateway: {max_body: -1M}",
+		"gateway: {max_body: 9223372036854775807T}",
+		"gateway: {max_body: 1.5M}",
+		"iam: {lock_for: 0}",
+		"iam: {lock_for: 60}",
+		"iam: {lock_for: 999ms}",
+		"iam: {lock_for: 31d}",
+		"iam: {lock_for: 1M}",
+		"iam: {lock_for: 1 h}",
+		"iam: {lock_for: 106751991168d}",
+		"engines: {mqs: maybe}",
+		"engines: {mqs: 2}",
 		"engines: {mqs: \"\"}",
 	};
 	static const char *const good[] = {
-		"gateway: {http_port: 0}",  "gateway: {http_port: 65535}", "gateway: {max_body: 1K}", "gateway: {max_body: 1024}",
-		"gateway: {max_body: 1G}",  "iam: {lock_for: 1s}",         "iam: {lock_for: 1000ms}", "iam: {lock_for: 30d}",
-		"engines: {mqs: OFF}",
+		"gateway: {http_port: 0}",   "gateway: {http_port: 65535}", "gateway: {max_body: 1K}",
+		"gateway: {max_body: 1024}", "gateway: {max_body: 1G}",     "iam: {lock_for: 1s}",
+		"iam: {lock_for: 1000ms}",   "iam: {lock_for: 30d}",        "engines: {mqs: OFF}",
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
@@ -281,8 +297,8 @@ static void test_write_default(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_defaults), T(test_file),   T(test_empty_files), T(test_bad_files),     T(test_ranges),
-		T(test_environment), T(test_places), T(test_long_file), T(test_write_default),
+		T(test_defaults),    T(test_file),   T(test_empty_files), T(test_bad_files),     T(test_ranges),
+		T(test_environment), T(test_places), T(test_long_file),   T(test_write_default),
 	};
 
 	return cmocka_run_group_tests_name("conf", tests, NULL, NULL);

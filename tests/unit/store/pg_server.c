@@ -53,11 +53,20 @@ static bool start_server(void)
 
 	snprintf(data, sizeof(data), "%s/data", dir);
 	snprintf(options, sizeof(options), "-k %s -c listen_addresses= -c fsync=off -c max_connections=40", dir);
-	char *init[] = {(char *)(BIN "initdb"), (char *)"-D", data, (char *)"-A", (char *)"trust", (char *)"-U",
-	                (char *)"postgres", (char *)"-E", (char *)"UTF8", (char *)"--locale=C.UTF-8", (char *)"--no-sync",
-	                NULL};
+	char *init[] = {(char *)(BIN "initdb"),
+			(char *)"-D",
+			data,
+			(char *)"-A",
+			(char *)"trust",
+			(char *)"-U",
+			(char *)"postgres",
+			(char *)"-E",
+			(char *)"UTF8",
+			(char *)"--locale=C.UTF-8",
+			(char *)"--no-sync",
+			NULL};
 	char *start[] = {(char *)(BIN "pg_ctl"), (char *)"-D", data, (char *)"-w", (char *)"-o", options,
-	                 (char *)"start", NULL};
+			 (char *)"start",        NULL};
 
 	return run_as_postgres(init) && run_as_postgres(start);
 }
@@ -66,8 +75,8 @@ static bool start_server(void)
 static void keep(int fd)
 {
 	char data[96], byte;
-	char *stop[] = {(char *)(BIN "pg_ctl"), (char *)"-D", data, (char *)"-m", (char *)"immediate", (char *)"stop",
-	                NULL};
+	char *stop[] = {(char *)(BIN "pg_ctl"), (char *)"-D",   data, (char *)"-m",
+			(char *)"immediate",    (char *)"stop", NULL};
 
 	signal(SIGINT, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);
@@ -136,7 +145,7 @@ void pg_server_fresh(char *ret_url, size_t size)
 	snprintf(sql, sizeof(sql), "CREATE SCHEMA appia_t%d_%u", (int)getpid(), schemas);
 	ask(sql);
 	snprintf(ret_url, size, "%s%coptions=-csearch_path%%3Dappia_t%d_%u", url, strchr(url, '?') ? '&' : '?',
-	         (int)getpid(), schemas);
+		 (int)getpid(), schemas);
 }
 
 void pg_server_drop_sessions(void)

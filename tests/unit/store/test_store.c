@@ -49,7 +49,7 @@ static void check_ok(int r, const struct err *err, const char *file, int line)
 
 /* All migrations of the program and those given; with store == NULL opens, else migrates what is open. */
 static int open_with(struct env *env, unsigned connections, struct store *store, const struct store_migration *more,
-                     size_t n, struct store **ret, struct err *err)
+		     size_t n, struct store **ret, struct err *err)
 {
 	size_t all_n = store__migrations_n + n;
 	struct store_migration *all = mem_zalloc(all_n * sizeof(*all));
@@ -139,18 +139,19 @@ static void test_types(void **state)
 	struct str text = STR("it's \"\xc3\xa9\" ? $1 \\ %"), bytes = STR("\0\xff\x01'\\x");
 
 	OK(store_begin(env->store, STORE_WRITE, &tx, &err));
-	OK(store_exec(tx, &err, NULL, "INSERT INTO item (id, name, data, n) VALUES (?, ?, ?, ?)", "isbn", INT64_MAX, text,
-	              bytes, &big));
+	OK(store_exec(tx, &err, NULL, "INSERT INTO item (id, name, data, n) VALUES (?, ?, ?, ?)", "isbn", INT64_MAX,
+		      text, bytes, &big));
 	OK(store_exec(tx, &err, NULL, "INSERT INTO item (id, name, data, n) VALUES (?, ?, ?, ?)", "isbn", (int64_t)-1,
-	              STR_NONE, STR_NONE, (const int64_t *)NULL));
+		      STR_NONE, STR_NONE, (const int64_t *)NULL));
 	OK(store_exec(tx, &err, NULL, "INSERT INTO item (id, name, data) VALUES (?, ?, ?)", "isb", (int64_t)0, STR(""),
-	              STR("")));
+		      STR("")));
 	OK(store_commit(&tx, &err));
 	assert_null(tx);
 
 	OK(store_begin(env->store, STORE_READ, &tx, &err));
-	OK(store_query(tx, &err, &rows, "SELECT id, name, data, n, name = 'a?' FROM item -- why?\n WHERE id >= ? ORDER BY id",
-	               "i", (int64_t)-1));
+	OK(store_query(tx, &err, &rows,
+		       "SELECT id, name, data, n, name = 'a?' FROM item -- why?\n WHERE id >= ? ORDER BY id", "i",
+		       (int64_t)-1));
 	assert_true(store_next(rows));
 	assert_int_equal(store_int(rows, 0), -1);
 	assert_true(store_null(rows, 1) && store_null(rows, 2) && store_null(rows, 3));
@@ -186,20 +187,21 @@ static void test_helpers(void **state)
 	assert_true(!found && n == 7);
 	OK(store_get_str(tx, &err, env->a, &s, &found, "SELECT name FROM item", ""));
 	assert_true(!found && str_is(s, "untouched"));
-	OK(store_get_int(tx, &err, &n, &found, "INSERT INTO item (id, name) VALUES (?, ?) RETURNING id", "is", (int64_t)5,
-	                 STR("Five_%")));
+	OK(store_get_int(tx, &err, &n, &found, "INSERT INTO item (id, name) VALUES (?, ?) RETURNING id", "is",
+			 (int64_t)5, STR("Five_%")));
 	assert_true(found && n == 5);
 	OK(insert(tx, &err, 6, STR("six")));
 	OK(store_exec(tx, &err, &changed, "UPDATE item SET n = ?", "i", (int64_t)1));
 	assert_int_equal(changed, 2);
-	OK(store_get_str(tx, &err, env->a, &s, &found, "SELECT name FROM item WHERE LOWER(name) LIKE ? ESCAPE '\\'", "s",
-	                 store_like(env->a, STR("FIVE_%"))));
+	OK(store_get_str(tx, &err, env->a, &s, &found, "SELECT name FROM item WHERE LOWER(name) LIKE ? ESCAPE '\\'",
+			 "s", store_like(env->a, STR("FIVE_%"))));
 	assert_true(found && str_is(s, "Five_%"));
 	OK(store_get_int(tx, &err, &n, &found, "SELECT COUNT(*) FROM item WHERE LOWER(name) LIKE ? ESCAPE '\\'", "s",
-	                 store_like(env->a, STR_NONE)));
+			 store_like(env->a, STR_NONE)));
 	assert_int_equal(n, 2);
-	OK(store_get_int(tx, &err, &n, &found, "SELECT COUNT(*) FROM item WHERE (? IS NULL OR name = ?) LIMIT ? OFFSET ?",
-	                 "ssii", STR_NONE, STR_NONE, (int64_t)1, (int64_t)0));
+	OK(store_get_int(tx, &err, &n, &found,
+			 "SELECT COUNT(*) FROM item WHERE (? IS NULL OR name = ?) LIMIT ? OFFSET ?", "ssii", STR_NONE,
+			 STR_NONE, (int64_t)1, (int64_t)0));
 	assert_int_equal(n, 2);
 	store_rollback(&tx);
 	assert_null(tx);
@@ -223,8 +225,8 @@ struct thing {
 };
 
 static const struct json_schema str_schema = {.kind = JSON_STRING, .max_len = 3},
-                                int_schema = {.kind = JSON_INT, .flags = SCHEMA_HAS_MAX, .max = 1},
-                                bool_schema = {.kind = JSON_BOOL}, any_schema = {.kind = JSON_ANY};
+				int_schema = {.kind = JSON_INT, .flags = SCHEMA_HAS_MAX, .max = 1},
+				bool_schema = {.kind = JSON_BOOL}, any_schema = {.kind = JSON_ANY};
 static const struct json_field part_fields[] = {
 	{"label", &str_schema, offsetof(struct part, label), SCHEMA_NO_OFFSET, true, NULL},
 };
@@ -254,7 +256,7 @@ static void test_documents(void **state)
 
 	OK(store_begin(env->store, STORE_WRITE, &tx, &err));
 	OK(store_exec(tx, &err, NULL, "INSERT INTO item (id, doc, name) VALUES (?, ?, ?), (2, ?, 'x'), (3, ?, 'y')",
-	              "idsdd", (int64_t)1, &thing_schema, &in, STR("n"), &thing_schema, &small, &thing_schema, NULL));
+		      "idsdd", (int64_t)1, &thing_schema, &in, STR("n"), &thing_schema, &small, &thing_schema, NULL));
 	OK(store_query(tx, &err, &rows, "SELECT doc FROM item ORDER BY id", ""));
 	assert_true(store_next(rows));
 	struct thing *out = store_doc(rows, 0, &thing_schema, env->a);
@@ -283,7 +285,8 @@ static void test_bad_documents(void **state)
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		OK(store_begin(env->store, STORE_WRITE, &tx, &err));
-		OK(store_exec(tx, &err, NULL, "INSERT INTO item (id, doc) VALUES (1, ?), (2, '{}')", "s", str_of(bad[i])));
+		OK(store_exec(tx, &err, NULL, "INSERT INTO item (id, doc) VALUES (1, ?), (2, '{}')", "s",
+			      str_of(bad[i])));
 		OK(store_query(tx, &err, &rows, "SELECT doc FROM item ORDER BY id", ""));
 		assert_true(store_next(rows));
 		struct thing *out = store_doc(rows, 0, &thing_schema, env->a);
@@ -602,9 +605,9 @@ static void test_kill(void **state)
 static void test_migrations(void **state)
 {
 	static const struct store_migration broken = {902, "broken", "b", "CREATE TABLE half (id BIGINT); NONSENSE;",
-	                                              "CREATE TABLE half (id BIGINT); NONSENSE;"};
+						      "CREATE TABLE half (id BIGINT); NONSENSE;"};
 	static const struct store_migration fixed = {902, "fixed", "c", "CREATE TABLE half (id BIGINT);",
-	                                             "CREATE TABLE half (id BIGINT);"};
+						     "CREATE TABLE half (id BIGINT);"};
 	struct env *env = *state;
 	struct store_migration two[] = {test_tables, broken};
 	struct err err;
@@ -701,7 +704,7 @@ static void test_order_and_case(void **state)
 	OK(store_get_int(tx, &err, &n, NULL, "SELECT COUNT(*) FROM item WHERE name LIKE 'A'", ""));
 	assert_int_equal(n, 0);
 	OK(store_get_int(tx, &err, &n, NULL, "SELECT COUNT(*) FROM item WHERE LOWER(name) LIKE ? ESCAPE '\\'", "s",
-	                 store_like(env->a, STR("\xc3\x89"))));
+			 store_like(env->a, STR("\xc3\x89"))));
 	assert_int_equal(n, 1);
 	store_rollback(&tx);
 }
@@ -762,7 +765,7 @@ static void test_full(void **state)
 	OK(tx->store->engine->script(tx, &err, "PRAGMA max_page_count = 40"));
 	for (int64_t i = 2; r == 0 && i < 1000; i++)
 		r = store_exec(tx, &err, NULL, "INSERT INTO item (id, data) VALUES (?, ?)", "ib", i,
-		               (struct str){big, sizeof(big)});
+			       (struct str){big, sizeof(big)});
 	assert_int_equal(r, ERR_APPIA_0507);
 	assert_int_equal(store_commit(&tx, &err), ERR_APPIA_0507);
 	assert_int_equal(count(env->store, "SELECT COUNT(*) FROM item"), 1);
@@ -829,10 +832,14 @@ static void test_dollars(void **state)
 		const char *in, *out;
 		unsigned n;
 	} rows[] = {
-		{"a = ? AND b = ?", "a = $1 AND b = $2", 2}, {"'?' \"?\" ?", "'?' \"?\" $1", 1},
-		{"'it''s ?' ?", "'it''s ?' $1", 1},          {"? -- ?\n ?", "$1 -- ?\n $2", 2},
-		{"'open ?", "'open ?", 0},                   {"a - ?", "a - $1", 1},
-		{"-- end ?", "-- end ?", 0},                 {"", "", 0},
+		{"a = ? AND b = ?", "a = $1 AND b = $2", 2},
+		{"'?' \"?\" ?", "'?' \"?\" $1", 1},
+		{"'it''s ?' ?", "'it''s ?' $1", 1},
+		{"? -- ?\n ?", "$1 -- ?\n $2", 2},
+		{"'open ?", "'open ?", 0},
+		{"a - ?", "a - $1", 1},
+		{"-- end ?", "-- end ?", 0},
+		{"", "", 0},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -850,12 +857,28 @@ static void test_dollars(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_types),      T(test_helpers),        T(test_documents),      T(test_bad_documents),
-		T(test_errors),     T(test_rollback),       T(test_snapshot),       T(test_two_writers),
-		T(test_outbox_order), T(test_outbox_numbers), T(test_busy),         T(test_kill),
-		T(test_migrations), T(test_starts_at_once), T(test_many_statements), T(test_order_and_case),
-		T(test_bad_urls),   T(test_file_mode),      T(test_full),           T(test_reconnect),
-		T(test_serializable), cmocka_unit_test(test_dollars),
+		T(test_types),
+		T(test_helpers),
+		T(test_documents),
+		T(test_bad_documents),
+		T(test_errors),
+		T(test_rollback),
+		T(test_snapshot),
+		T(test_two_writers),
+		T(test_outbox_order),
+		T(test_outbox_numbers),
+		T(test_busy),
+		T(test_kill),
+		T(test_migrations),
+		T(test_starts_at_once),
+		T(test_many_statements),
+		T(test_order_and_case),
+		T(test_bad_urls),
+		T(test_file_mode),
+		T(test_full),
+		T(test_reconnect),
+		T(test_serializable),
+		cmocka_unit_test(test_dollars),
 	};
 	int failed = cmocka_run_group_tests_name("sqlite", tests, NULL, NULL);
 
