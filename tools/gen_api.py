@@ -81,6 +81,8 @@ def load_tree(spec_dir, prefix):
                 for method, op in item.items():
                     if method in target:
                         fail(f'{root}/{name}: {method} {path} is described twice')
+                    if isinstance(op, dict):
+                        op['x-resource'] = name[:-len('.yaml')]
                     target[method] = op
             for sname, schema in ((doc.get('components') or {}).get('schemas') or {}).items():
                 if into['schemas'].setdefault(sname, schema) != schema:
@@ -248,6 +250,40 @@ class Operation:
         if self.spec.get('x-raw'):
             out.append('API_OP_RAW_REPLY')
         return ' | '.join(out) or '0'
+
+
+FILLERS = set('roma of details detail info information live data ld v1 the for keystone'.split())
+
+
+def singular(word):
+    return word[:-3] + 'y' if word.endswith('ies') else word[:-1] if word.endswith('s') else word
+
+
+def commands(ops):
+    """{operation id: "resource verb"} for the command line: CreateApiGroup of api-groups.yaml is "api-groups create".
+
+    A resource name that several services have belongs to the first of them; the others' get the service in front."""
+    order = ['public', 'apic', 'fdi', 'mqs', 'link', 'iam', 'apig', 'devstar', 'servers', 'apic_v1', 'link_v1']
+    owner, out, taken = {}, {}, set()
+    rank = {d: i for i, d in enumerate(order)}
+    for op in sorted(ops, key=lambda o: (rank.get(o.domain.folder, 99), o.id)):
+        if op.id in out:
+            continue
+        if op.spec.get('x-command'):
+            out[op.id] = op.spec['x-command']
+            taken.add(tuple(out[op.id].split(' ')))
+            continue
+        resource, folder = op.spec.get('x-resource', 'api'), op.domain.folder
+        name = resource if owner.setdefault(resource, folder) == folder else f'{folder.replace("_", "-")}-{resource}'
+        known = {singular(w) for w in resource.split('-')} | FILLERS
+        words = snake(op.id).split('_')
+        words = words[1:] if words[0] == 'keystone' else words
+        verb = '-'.join([words[0]] + [w for w in words[1:] if singular(w) not in known and w not in known])
+        if (name, verb) in taken:
+            verb = snake(op.id).replace('_', '-')
+        taken.add((name, verb))
+        out[op.id] = f'{name} {verb}'
+    return out
 
 
 class Tables:
@@ -552,7 +588,7 @@ class Generator:
                 t.component(d, name)
             for s in sorted(d.structs):
                 t.document(d, s)
-        rows, router = [], Router()
+        rows, router, command = [], Router(), commands(self.ops)
         for i, op in enumerate(self.ops):
             d, struct = op.domain, f'struct {op.func}_in'
             params = [f'{{{t.field(d, struct, p["name"], p["c"], p["schema"], p["required"], p["kind"])}, '
@@ -566,6 +602,7 @@ class Generator:
             rows.append(
                 f'{{.id = {quote(op.id)}, .method = {quote(op.method)}, .path = {quote(op.path)}, '
                 f'.action = {quote(action) if action else "NULL"}, .summary = {quote(op.spec.get("summary", ""))}, '
+                f'.command = {quote("" if op.twin else command[op.id])}, '
                 f'.domain = API_{d.name.upper()}, '
                 f'.shape = API_ERROR_{op.shape}, .flags = {op.flags()}, .status = {op.status}, '
                 f'.params = {f"q{i}" if params else "NULL"}, .n_params = {len(params)}, .body = {body}, '
@@ -599,7 +636,7 @@ class Generator:
         return '\n'.join(out)
 
     def operations(self):
-        out = []
+        out, command = [], commands(self.ops)
         for op in self.ops:
             content = {}
             for side, holder in (('request', op.spec.get('requestBody')),
@@ -609,7 +646,7 @@ class Generator:
                 examples += [e['value'] for e in (media.get('examples') or {}).values()]
                 content[side] = {'schema': media.get('schema'), 'examples': examples}
             out.append({'id': op.id, 'domain': op.domain.folder, 'method': op.method, 'path': op.path,
-                        'summary': op.spec.get('summary'), 'action': op.spec.get('x-action'), 'status': op.status,
+                        'command': command[op.id], 'summary': op.spec.get('summary'), 'action': op.spec.get('x-action'), 'status': op.status,
                         'todo': op.todo, 'twin': op.twin, 'errors': op.spec.get('x-errors') or [],
                         'params': [{k: p[k] for k in ('name', 'in', 'required', 'schema')} for p in op.params],
                         'request': content['request'], 'reply': content['reply']})

@@ -75,6 +75,7 @@ struct api_op {
 	const char *path;   /* "/v2/{project_id}/..." */
 	const char *action; /* "roma:apic:createApiGroup", or NULL: any authenticated user */
 	const char *summary;
+	const char *command; /* "apps list", for the command line; "": a second path of another operation */
 	enum api_domain domain;
 	enum api_error_shape shape;
 	unsigned flags;
