@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "supervisor/up.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "conf/conf.h"
+#include "supervisor/nginx_conf.h"
+#include "supervisor/sample.h"
+#include "supervisor/supervise.h"
+#include "supervisor/tls.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define START_MS 60000
+
+enum { APPIAD, WORKER, NGINX, CHILDREN };
+
+struct up {
+	struct home home;
+	struct conf *conf;
+	struct arena *a;
+	struct child children[CHILDREN];
+	struct err err;
+};
+
+static const char *in_home(struct up *up, const char *name)
+{
+	return arena_fmt(up->a, "%s/%s", up->home.dir, name).p;
+}
+
+static const char *program(struct up *up, const char *name)
+{
+	struct str beside = arena_fmt(up->a, "%s/%s", up->home.bin, name);
+
+	return access(beside.p, X_OK) == 0 ? beside.p : arena_fmt(up->a, "%s/../libexec/appia/%s", up->home.bin, name).p;
+}
+
+static void plan_children(struct up *up)
+{
+	struct arena *a = up->a;
+	const struct conf *conf = up->conf;
+
+	up->children[APPIAD] = (struct child){
+		.name = "appiad",
+		.argv = {program(up, "appiad"), "--home", up->home.dir},
+		.env = {arena_fmt(a, "APPIA_LOG_LEVEL=%s", conf_str(conf, CONF_LOG_LEVEL).p).p},
+		.log_path = in_home(up, "log/appiad.log"),
+		.stop_signal = SIGTERM,
+		.ready_socket = up->home.appiad_socket,
+	};
+	up->children[WORKER] = (struct child){
+		.name = "appia-worker",
+		.argv = {program(up, "appia-worker"), "--socket", up->home.worker_socket, "--published",
+	                 in_home(up, "published"), "--key", in_home(up, "master.key"), "--connections",
+	                 arena_fmt(a, "%lld", (long long)conf_int(conf, CONF_WORKER_CONNECTIONS)).p, "--script-cpu-ms",
+	                 arena_fmt(a, "%lld", (long long)conf_int(conf, CONF_WORKER_SCRIPT_CPU)).p, "--script-memory",
+	                 arena_fmt(a, "%lld", (long long)conf_int(conf, CONF_WORKER_SCRIPT_MEMORY)).p},
+		.log_path = in_home(up, "log/appia-worker.log"),
+		.stop_signal = SIGTERM,
+		.ready_socket = up->home.worker_socket,
+	};
+	up->children[NGINX] = (struct child){
+		.name = "nginx",
+		.argv = {"/usr/sbin/nginx", "-p", up->home.dir, "-c", in_home(up, "nginx/nginx.conf"), "-e", "stderr"},
+		.log_path = in_home(up, "log/nginx.log"),
+		.stop_signal = SIGQUIT,
+	};
+}
+
+static int write_nginx_conf(struct up *up)
+{
+	const struct conf *conf = up->conf;
+	struct nginx_settings s = {
+		.management_address = conf_str(conf, CONF_MANAGEMENT_ADDRESS).p,
+		.gateway_address = conf_str(conf, CONF_GATEWAY_ADDRESS).p,
+		.management_http_port = (int)conf_int(conf, CONF_MANAGEMENT_HTTP_PORT),
+		.management_https_port = (int)conf_int(conf, CONF_MANAGEMENT_HTTPS_PORT),
+		.gateway_http_port = (int)conf_int(conf, CONF_GATEWAY_HTTP_PORT),
+		.gateway_https_port = (int)conf_int(conf, CONF_GATEWAY_HTTPS_PORT),
+		.workers = (int)conf_int(conf, CONF_GATEWAY_WORKERS),
+		.max_body = conf_int(conf, CONF_GATEWAY_MAX_BODY),
+		.error_level = conf_str(conf, CONF_LOG_LEVEL).p,
+	};
+
+	return nginx_conf_write(&up->home, &s, &up->err);
+}
+
+static int prepare(struct up *up)
+{
+	int rc = home_open(&up->home, true, &up->err);
+
+	if (rc == 0)
+		rc = home_lock(&up->home, &up->err);
+	if (rc == 0 && access(in_home(up, "appia.yaml"), F_OK) < 0)
+		rc = conf_write_default(in_home(up, "appia.yaml"), &up->err);
+	if (rc == 0)
+		rc = conf_load(up->home.dir, &up->conf, &up->err);
+	if (rc == 0)
+		rc = tls_ensure(in_home(up, "tls"), conf_str(up->conf, CONF_GATEWAY_DOMAIN).p, &up->err);
+	if (rc == 0)
+		rc = write_nginx_conf(up);
+	if (rc == 0)
+		plan_children(up);
+	return rc ? rc : supervise_init(&up->err);
+}
+
+static void print_summary(struct up *up, const struct cli_profile *p, bool first)
+{
+	const struct conf *conf = up->conf;
+	int http = (int)conf_int(conf, CONF_GATEWAY_HTTP_PORT), https = (int)conf_int(conf, CONF_GATEWAY_HTTPS_PORT);
+	const char *address = conf_str(conf, CONF_GATEWAY_ADDRESS).p;
+	const char *host = str_is(str_of(address), "0.0.0.0") ? "127.0.0.1" : address;
+
+	printf("Appia is running; its data is in %s\n", up->home.dir);
+	printf("  management   %.*s\n", STR_FMT(p->management_url));
+	printf("  gateway      http://%s:%d, https://%s:%d (CA: %s)\n", host, http, host, https, in_home(up, "tls/ca.pem"));
+	if (first)
+		printf("  first login  domain %.*s, user %.*s, password and keys in %s\n", STR_FMT(p->domain), STR_FMT(p->user),
+		       in_home(up, "credentials.json"));
+	else
+		printf("  credentials  %s\n", in_home(up, "credentials.json"));
+	printf("  try          curl 'http://%s:%d/sample/cities?country=IT'\n", host, http);
+	fflush(stdout);
+}
+
+static int run(struct up *up)
+{
+	struct cli_profile profile;
+	bool first = access(in_home(up, "credentials.json"), F_OK) < 0;
+	int rc = supervise_start(up->children, CHILDREN, START_MS, &up->err);
+
+	if (rc)
+		return rc;
+	rc = cli_profile_read(up->a, in_home(up, "credentials.json"), &profile, &up->err);
+	if (rc == 0) {
+		struct err err = {0};
+
+		profile.management_url = arena_fmt(up->a, "http://127.0.0.1:%d",
+		                                   (int)conf_int(up->conf, CONF_MANAGEMENT_HTTP_PORT));
+		if (sample_ensure(&up->home, &profile, &err))
+			log_warn("the sample could not be made: %s", err.text);
+		print_summary(up, &profile, first);
+		supervise_run(up->children, CHILDREN);
+	}
+	supervise_stop(up->children, CHILDREN);
+	return rc;
+}
+
+int up_run(int argc, char **argv)
+{
+	struct up up = {.a = arena_new((size_t)16 << 20)};
+	int rc;
+
+	if (argc > 0) {
+		fprintf(stderr, "usage: appia up   (settings: $APPIA_HOME/appia.yaml)\n");
+		return 2;
+	}
+	umask(0077);
+	log_init("appia", LOG_INFO);
+	rc = prepare(&up);
+	if (rc == 0)
+		rc = run(&up);
+	if (rc)
+		fprintf(stderr, "appia: %s\n", up.err.text);
+	conf_free(up.conf);
+	arena_free(up.a);
+	return rc ? 1 : 0;
+}
