@@ -107,6 +107,13 @@ void *arena_alloc(struct arena *a, size_t n)
 	return p;
 }
 
+void *arena_array(struct arena *a, size_t size, size_t n)
+{
+	size_t total;
+
+	return arena_alloc(a, __builtin_mul_overflow(size, n, &total) ? SIZE_MAX : total);
+}
+
 void arena_cleanup(struct arena *a, void (*fn)(void *arg), void *arg)
 {
 	struct cleanup *c = ARENA_NEW(a, struct cleanup);

@@ -22,6 +22,9 @@ void arena_reset(struct arena *a);
 /* Never NULL: aborts on exhausted memory or on passing max_bytes. For sizes our own code decides. */
 void *arena_alloc(struct arena *a, size_t n);
 
+/* As arena_alloc(), for n elements; an overflow of their product is exhaustion too. */
+void *arena_array(struct arena *a, size_t size, size_t n);
+
 /* NULL when memory or max_bytes is exhausted. For sizes that come from outside. */
 void *arena_try(struct arena *a, size_t n);
 
@@ -38,6 +41,6 @@ struct str arena_vfmt(struct arena *a, const char *fmt, va_list ap);
 struct str arena_join(struct arena *a, const struct str *parts, size_t n, struct str sep);
 
 #define ARENA_NEW(a, type) ((type *)arena_alloc((a), sizeof(type)))
-#define ARENA_ARRAY(a, type, n) ((type *)arena_alloc((a), sizeof(type) * (n)))
+#define ARENA_ARRAY(a, type, n) ((type *)arena_array((a), sizeof(type), (n)))
 
 #endif

@@ -77,7 +77,15 @@ void buf_char(struct buf *b, char c)
 
 void buf_int(struct buf *b, long long v)
 {
-	buf_fmt(b, "%lld", v);
+	char digits[24], *p = digits + sizeof(digits);
+	unsigned long long rest = v < 0 ? 0 - (unsigned long long)v : (unsigned long long)v;
+
+	do {
+		*--p = (char)('0' + rest % 10);
+	} while (rest /= 10);
+	if (v < 0)
+		*--p = '-';
+	buf_add(b, p, (size_t)(digits + sizeof(digits) - p));
 }
 
 void buf_fmt(struct buf *b, const char *fmt, ...)

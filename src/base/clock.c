@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <time.h>
 
+#define MAX_MS INT64_C(253402300799999) /* end of the year 9999 */
+
 static int64_t read_clock(clockid_t id)
 {
 	struct timespec ts;
@@ -24,6 +26,10 @@ int64_t clock_mono_ms(void)
 
 static struct str format(int64_t ms, char *buf, bool fraction)
 {
+	if (ms < 0)
+		ms = 0;
+	else if (ms > MAX_MS)
+		ms = MAX_MS;
 	time_t t = (time_t)(ms / 1000);
 	struct tm tm;
 
@@ -75,7 +81,7 @@ bool clock_parse_basic(struct str s, int64_t *ret_ms)
 	if (s.n != 16 || s.p[8] != 'T' || s.p[15] != 'Z' || !number(s, 0, 4, 1970, 9999, &tm.tm_year) ||
 	    !number(s, 4, 2, 1, 12, &tm.tm_mon) || !number(s, 6, 2, 1, 31, &tm.tm_mday) ||
 	    !number(s, 9, 2, 0, 23, &tm.tm_hour) || !number(s, 11, 2, 0, 59, &tm.tm_min) ||
-	    !number(s, 13, 2, 0, 60, &tm.tm_sec))
+	    !number(s, 13, 2, 0, 59, &tm.tm_sec))
 		return false;
 	tm.tm_year -= 1900;
 	tm.tm_mon -= 1;
@@ -90,7 +96,7 @@ bool clock_parse_iso(struct str s, int64_t *ret_ms)
 	if (s.n < 20 || s.p[4] != '-' || s.p[7] != '-' || s.p[10] != 'T' || s.p[13] != ':' || s.p[16] != ':' ||
 	    s.p[s.n - 1] != 'Z' || !number(s, 0, 4, 1970, 9999, &tm.tm_year) || !number(s, 5, 2, 1, 12, &tm.tm_mon) ||
 	    !number(s, 8, 2, 1, 31, &tm.tm_mday) || !number(s, 11, 2, 0, 23, &tm.tm_hour) ||
-	    !number(s, 14, 2, 0, 59, &tm.tm_min) || !number(s, 17, 2, 0, 60, &tm.tm_sec))
+	    !number(s, 14, 2, 0, 59, &tm.tm_min) || !number(s, 17, 2, 0, 59, &tm.tm_sec))
 		return false;
 	if (s.n > 20) {
 		size_t digits = s.n - 21;

@@ -31,7 +31,7 @@ struct int_array {
 
 #define STR(lit) ((struct str){(lit), sizeof(lit) - 1})
 #define STR_NONE ((struct str){NULL, 0})
-/* For printf: "%.*s". */
+/* For printf: "%.*s". Evaluates s more than once. */
 #define STR_FMT(s) (int)(s).n, (s).p ? (s).p : ""
 
 static inline struct str str_of(const char *cstr)
@@ -56,7 +56,7 @@ static inline bool str_empty(struct str a)
 
 static inline bool str_starts(struct str a, struct str prefix)
 {
-	return a.n >= prefix.n && memcmp(a.p, prefix.p, prefix.n) == 0;
+	return a.n >= prefix.n && (prefix.n == 0 || memcmp(a.p, prefix.p, prefix.n) == 0);
 }
 
 static inline struct str str_sub(struct str a, size_t from, size_t to)
