@@ -7,14 +7,15 @@
 
 #include <stdint.h>
 
-/* Runs users' JavaScript (ECMAScript 5.1 and later, JavaScriptCore). Only inside appia-worker. Contexts are kept per
- * script text and thread, so a second call does not compile again. */
+/* Runs users' JavaScript (ECMAScript 5.1 and later, JavaScriptCore). Only inside appia-worker. Every run has a global
+ * object of its own; each thread keeps its virtual machine, so that a second run does not parse again. The threads
+ * that run scripts need a stack of 1 MiB or more. */
 
 struct script_reply {
 	int status;            /* 200 unless the script returned an APIConnectResponse */
-	struct str content_type;
+	struct str content_type; /* STR_NONE when there is no body */
 	struct str body;
-	struct { struct str name, value; } headers[32];
+	struct { struct str name, value; } headers[32]; /* without Content-Type, Content-Length and connection headers */
 	size_t n_headers;
 	struct str log;        /* what the script logged, 64 KiB at most, for test runs */
 };
@@ -32,12 +33,22 @@ struct script_host { /* what scripts may reach */
 	bool allow_private_networks;
 };
 
-/* Calls execute(data) (or the historic excute) with data as a JSON string. Errors: the script's exception with its
- * line as err->text (ERR_APPIA_0500-class codes), time or memory limit, bad return value. */
+/* Optional: sets JavaScriptCore's options (in the environment) and starts it. Call it from main() before threads are
+ * made; otherwise the first run does it. Any thread, once. */
+void script_init(void);
+
+/* Bounds the address space of the process to what it is now plus bytes, after script_init(): what a script asks for in
+ * one step of the engine (a string of 2 GiB) then fails inside the script, where the watchdog cannot look. Sensible:
+ * threads * memory_bytes + 1 GiB. */
+int script_process_limit(size_t bytes, struct err *err);
+
+/* Calls execute(data) (or the historic excute) with data as a JSON string. Everything in *ret lives in a. ret->log is
+ * set on failure, too. Errors: ERR_APPIA_0500 with err->text: the script's exception with its line, a limit that
+ * stopped it, or a bad return value. Any thread. */
 int script_run(const struct script_host *host, struct str script, struct str data, const struct script_limits *limits,
                struct arena *a, struct script_reply *ret, struct err *err);
 
-/* Syntax check without running. */
+/* Syntax check without running. ERR_APPIA_0400 with the line. Any thread. */
 int script_check(struct str script, struct err *err);
 
 #endif
