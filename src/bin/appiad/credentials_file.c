@@ -74,12 +74,12 @@ static int write_file(const char *path, const struct iam_bootstrap_result *r, st
 	return rc;
 }
 
-int credentials_bootstrap(struct model *m, const char *home, struct str domain, struct str user, struct str project,
+int credentials_bootstrap(struct model *m, const char *home, struct str domain, struct str user,
                           struct str management_url, struct str gateway_url)
 {
 	char path[4300], pending[4300];
 	struct iam_bootstrap_result result = {0};
-	bool done = false;
+	bool created = false;
 	int rc;
 
 	snprintf(path, sizeof(path), "%s/credentials.json", home);
@@ -89,10 +89,10 @@ int credentials_bootstrap(struct model *m, const char *home, struct str domain, 
 		return rc;
 	struct str password = rnd_text(m->arena, 20, PASSWORD_ALPHABET);
 
-	rc = iam_bootstrap(m, domain, user, password, project, &result, &done);
-	if (rc == 0 && !done)
+	rc = iam_bootstrap(m, domain, user, password, &result, &created);
+	if (rc == 0 && created)
 		rc = write_file(pending, &result, password, management_url, gateway_url, &m->err);
-	if (rc == 0 && !done)
+	if (rc == 0 && created)
 		rc = store_commit(&m->tx, &m->err);
 	store_rollback(&m->tx);
 	if (rc)

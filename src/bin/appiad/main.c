@@ -100,8 +100,7 @@ static int bootstrap(struct daemon *d, struct err *err)
 	                  .now_ms = clock_now_ms(),
 	                  .settings = &d->settings};
 	int rc = credentials_bootstrap(&m, d->home, conf_str(d->conf, CONF_IAM_DOMAIN_NAME),
-	                               conf_str(d->conf, CONF_IAM_USER_NAME), conf_str(d->conf, CONF_REGION_PROJECT),
-	                               d->settings.management_url,
+	                               conf_str(d->conf, CONF_IAM_USER_NAME), d->settings.management_url,
 	                               url_of(d, conf_str(d->conf, CONF_GATEWAY_ADDRESS), d->settings.gateway_http_port));
 
 	arena_free(m.arena);
