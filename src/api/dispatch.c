@@ -70,6 +70,16 @@ static int step_route(struct run *run)
 	return err_set(&run->call.m.err, ERR_APPIA_0404, NULL);
 }
 
+/* The domain's code, with the words that say what is wrong. */
+static int bad_credentials(struct err *err, enum api_domain domain)
+{
+	struct err why = *err;
+	int rc = api_fault(err, domain, API_FAULT_BAD_CREDENTIALS, NULL);
+
+	memcpy(err->text, why.text, sizeof(err->text));
+	return rc;
+}
+
 static int step_authenticate(struct run *run)
 {
 	struct model *m = &run->call.m;
@@ -91,6 +101,8 @@ static int step_authenticate(struct run *run)
 		return 0;
 	if (rc == ERR_APPIA_0401)
 		return api_fault(&m->err, op->domain, API_FAULT_NO_CREDENTIALS, NULL);
+	if (op->domain != API_IAM && (m->err.status ? m->err.status : err_row(rc)->status) == 401)
+		return bad_credentials(&m->err, op->domain);
 	return rc;
 }
 
