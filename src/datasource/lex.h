@@ -13,7 +13,7 @@ enum lex_kind {
 	LEX_WORD,    /* keyword or bare identifier */
 	LEX_NUMBER,
 	LEX_STRING,  /* 'text', with MYSQL "text" too, with POSTGRESQL E'text' (escapes == true) */
-	LEX_NAME,    /* quoted identifier: "x", `x`, with SQLITE [x] */
+	LEX_NAME,    /* quoted identifier: "x", `x`; not [x], which is the optional part of a template */
 	LEX_DOLLAR,  /* POSTGRESQL $tag$text$tag$ */
 	LEX_HOLE,    /* ${name}, when templates are on */
 	LEX_MARK,    /* '?' */
