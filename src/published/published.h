@@ -107,6 +107,10 @@ struct pub_backend_param {
 	enum pub_location from;  /* REQUEST: where the request parameter is */
 };
 
+struct pub_header {
+	struct str name, value;
+};
+
 struct pub_api {
 	struct str id, name, group_id, env_id, env_name, instance_id, project_id, app_id /* the owner's app */;
 	struct str version_id;
@@ -126,6 +130,8 @@ struct pub_api {
 	size_t n_params;
 	struct pub_backend_param *backend_params;
 	size_t n_backend_params;
+	struct pub_header *mock_headers; /* of the answer, beside those the gateway makes itself */
+	size_t n_mock_headers;
 };
 
 struct pub_app {

@@ -72,6 +72,11 @@ static const struct field backend_param_fields[] = {
 	E(pub_backend_param, from, PUB_HEADER),
 };
 
+static const struct field header_fields[] = {
+	S(pub_header, name),
+	S(pub_header, value),
+};
+
 static const struct field api_fields[] = {
 	S(pub_api, id),
 	S(pub_api, name),
@@ -103,6 +108,7 @@ static const struct field api_fields[] = {
 	I(pub_api, mock_status),
 	L(pub_api, params, n_params, pub_param, param_fields),
 	L(pub_api, backend_params, n_backend_params, pub_backend_param, backend_param_fields),
+	L(pub_api, mock_headers, n_mock_headers, pub_header, header_fields),
 };
 
 static const struct field app_fields[] = {

@@ -23,7 +23,9 @@ extern const struct publish_kind publish_user, publish_access_key; /* model/iam/
 extern const struct publish_kind publish_app;                      /* model/public/publish.c */
 extern const struct publish_kind publish_datasource;               /* model/fdi/publish.c */
 extern const struct publish_kind publish_livedata;                 /* model/livedata/publish.c */
-extern const struct publish_kind publish_api, publish_group, publish_app_auth, publish_app_code; /* model/apic/ */
+/* model/apic/publish.h says what their keys are */
+extern const struct publish_kind publish_api, publish_route, publish_group, publish_host;
+extern const struct publish_kind publish_app_auth, publish_app_code;
 
 /* Projects what the outbox holds beyond the published state. m: arena, store, keys, settings; tx is begun and ended
  * here. One thread at a time. */

@@ -102,8 +102,9 @@ CREATE TABLE authorizer (
 );
 CREATE INDEX authorizer_app ON authorizer (app_id);
 
--- The definition as it is edited; what callers meet is the version that is published. shape: req_uri with every {x}
--- written {} and every {x+} written {+}. doc: struct apic_api without what columns of other tables say.
+-- The definition as it is edited; what callers meet is the version that is published. shape: which requests the path
+-- matches, whatever its parameters are called: {} one segment, {+} the rest, {*} at the end of match mode SWA. doc: struct
+-- apic_api without what columns of other tables say.
 CREATE TABLE api (
 	id TEXT PRIMARY KEY,
 	instance_id TEXT NOT NULL REFERENCES instance (id),
@@ -125,7 +126,7 @@ CREATE TABLE api (
 	created_ms BIGINT NOT NULL,
 	updated_ms BIGINT NOT NULL,
 	UNIQUE (group_id, name),
-	UNIQUE (group_id, shape, req_method, match_mode)
+	UNIQUE (group_id, shape, req_method)
 );
 CREATE INDEX api_instance ON api (instance_id, created_ms);
 CREATE INDEX api_app ON api (app_id);
@@ -148,7 +149,7 @@ CREATE TABLE api_version (
 	env_id TEXT NOT NULL,
 	version_no TEXT NOT NULL,
 	remark TEXT NOT NULL,
-	group_id TEXT NOT NULL REFERENCES api_group (id),
+	group_id TEXT NOT NULL REFERENCES api_group (id) ON DELETE CASCADE,
 	req_method TEXT NOT NULL,
 	path TEXT NOT NULL,
 	match_mode TEXT NOT NULL,
@@ -180,7 +181,7 @@ CREATE TABLE api_publish (
 	published_ms BIGINT NOT NULL,
 	FOREIGN KEY (instance_id, env_id) REFERENCES api_env (instance_id, id),
 	UNIQUE (api_id, env_id),
-	UNIQUE (group_id, env_id, shape, req_method, match_mode)
+	UNIQUE (group_id, env_id, shape, req_method)
 );
 CREATE INDEX api_publish_route ON api_publish (group_id, env_id, api_id, req_method, path, match_mode);
 CREATE INDEX api_publish_env ON api_publish (instance_id, env_id);
