@@ -38,7 +38,7 @@ static bool aes_cipher(JSContextRef ctx, struct aes *aes, const char *mode, JSVa
 /* Arguments from the third on: iv, length, mode, padding. */
 static bool aes_options(JSContextRef ctx, size_t argc, const JSValueRef argv[], struct aes *aes, JSValueRef *exc)
 {
-	static const char *const modes[][2] = {{"CBC", "cbc"}, {"CFB", "cfb128"}, {"CFB8", "cfb8"}, {"CTR", "ctr"},
+	static const char *const modes[][2] = {{"CBC", "cbc"}, {"CFB", "cfb"}, {"CFB8", "cfb8"}, {"CTR", "ctr"},
 	                                       {"ECB", "ecb"}, {"GCM", "gcm"},    {"OFB", "ofb"}};
 	struct str length, mode, pad;
 	const char *found = "?";

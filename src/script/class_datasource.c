@@ -118,7 +118,7 @@ static struct str pool_id(struct arena *a, const struct target *t, struct str us
 	return sign_sha256_hex(a, arena_join(a, parts, ARRAY_LEN(parts), STR("\x1f")));
 }
 
-/* What the script configured, as a data source. SQLite only in memory: files are not for scripts. */
+/* What the script configured, as a data source of the drivers. */
 static bool read_config(JSContextRef ctx, JSObjectRef config, struct datasource_config *ret, JSValueRef *exc)
 {
 	struct script_call *call = script__call();
@@ -140,16 +140,13 @@ static bool read_config(JSContextRef ctx, JSObjectRef config, struct datasource_
 	struct json *content = json_new_object(a);
 
 	if (str_is(t.type, "SQLITE")) {
-		why = "SQLite is open to scripts as :memory: only";
-		t.database = url;
-		if (!url.p || !str_is(url, ":memory:"))
-			goto out;
-	} else if (!url.p || !parse_url(url, &t) || str_find(t.host, '\0', 0) < t.host.n || t.host.p[0] == '/' ||
-	           !pin_host(call->host, a, &t, &why)) {
+		why = "files of SQLite are not open to scripts";
 		goto out;
 	}
-	if (t.host.n)
-		json_set(content, STR("host"), json_new_str(a, t.host));
+	if (!url.p || !parse_url(url, &t) || str_find(t.host, '\0', 0) < t.host.n || t.host.p[0] == '/' ||
+	    !pin_host(call->host, a, &t, &why))
+		goto out;
+	json_set(content, STR("host"), json_new_str(a, t.host));
 	if (t.port.n)
 		json_set(content, STR("port"), json_new_str(a, t.port));
 	json_set(content, STR("database_name"), json_new_str(a, t.database));

@@ -62,7 +62,7 @@ static void vm_free(void *arg)
 /* JavaScriptCore reads its options from the environment when its first virtual machine starts, and never again. */
 static void init(void)
 {
-	setenv("JSC_useWebAssembly", "0", 0);
+	setenv("JSC_usePollingTraps", "1", 0); /* not by signals, whose handlers others may replace */
 	setenv("JSC_useSharedArrayBuffer", "0", 0);
 	setenv("JSC_numberOfGCMarkers", "1", 0);
 	pthread_key_create(&vm_key, vm_free);

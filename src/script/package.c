@@ -248,10 +248,17 @@ static void add_function(JSContextRef ctx, JSObjectRef to, const char *name, JSO
 void script__globals(JSContextRef ctx)
 {
 	static const char *const roots[] = {"com", "java", "javax", "org"};
+	static const char *const removed[] = {"WebAssembly", "SharedArrayBuffer", "Atomics"}; /* memory out of sight */
 	static const char *const levels[] = {"log", "info", "warn", "error", "debug"};
 	JSObjectRef global = JSContextGetGlobalObject(ctx);
 
 	pthread_once(&once, make_classes);
+	for (size_t i = 0; i < ARRAY_LEN(removed); i++) {
+		JSStringRef s = JSStringCreateWithUTF8CString(removed[i]);
+
+		JSObjectDeleteProperty(ctx, global, s, NULL);
+		JSStringRelease(s);
+	}
 	for (size_t i = 0; i < ARRAY_LEN(roots); i++)
 		script__set(ctx, global, roots[i], make_package(ctx, roots[i]));
 	script__set(ctx, global, "Packages", make_package(ctx, ""));
