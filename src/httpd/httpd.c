@@ -114,7 +114,7 @@ static void *accept_loop(void *arg)
 		int fd = accept4(h->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 		if (fd >= 0) {
-			/* From here on the end of the connection gives the slot back; on failure fd is closed already. */
+			/* From here on the end of the connection gives the slot back; on failure fd is closed. */
 			if (MHD_add_connection(h->daemon, fd, (struct sockaddr *)&addr, sizeof(addr)) == MHD_YES)
 				continue;
 		} else if (errno == EINVAL || errno == EBADF) {
@@ -131,12 +131,15 @@ static bool start_threads(struct httpd *h)
 	unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC |
 	                 MHD_USE_NO_LISTEN_SOCKET;
 
-	h->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, h, MHD_OPTION_NOTIFY_CONNECTION, on_connection, h,
-	                             MHD_OPTION_URI_LOG_CALLBACK, on_target, h, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
-	                             h, MHD_OPTION_UNESCAPE_CALLBACK, no_unescape, h, MHD_OPTION_CONNECTION_LIMIT,
-	                             LIBRARY_LIMIT, MHD_OPTION_CONNECTION_TIMEOUT, h->options.idle_seconds,
-	                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, HEAD_MAX, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-	                             MHD_OPTION_END);
+	h->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, h,
+	                             MHD_OPTION_NOTIFY_CONNECTION, on_connection, h,
+	                             MHD_OPTION_URI_LOG_CALLBACK, on_target, h,
+	                             MHD_OPTION_NOTIFY_COMPLETED, on_completed, h,
+	                             MHD_OPTION_UNESCAPE_CALLBACK, no_unescape, h,
+	                             MHD_OPTION_CONNECTION_LIMIT, LIBRARY_LIMIT,
+	                             MHD_OPTION_CONNECTION_TIMEOUT, h->options.idle_seconds,
+	                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, HEAD_MAX,
+	                             MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
 	if (!h->daemon)
 		return false;
 	if (pthread_create(&h->acceptor, NULL, accept_loop, h) == 0)

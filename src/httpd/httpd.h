@@ -49,8 +49,8 @@ struct httpd_options {
 	void *ctx;
 };
 
-/* The strings of options must outlive the server, except socket_path. ERR_APPIA_0500 when the socket is in use or cannot
- * be made. */
+/* Copies options and socket_path; ctx must outlive the server. ERR_APPIA_0500 when the socket is in use or cannot be
+ * made. */
 int httpd_start(const struct httpd_options *options, struct httpd **ret, struct err *err);
 /* Stops accepting, waits for running handlers, closes. NULL is legal. */
 void httpd_stop(struct httpd *httpd);

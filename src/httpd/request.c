@@ -83,9 +83,11 @@ static void error_reply(struct conn *c, int code)
 	c->reply.n_headers = 0;
 	c->reply.status = row->status;
 	c->reply.content_type = STR("application/json");
+	struct str id = request_id(c);
+
 	/* The catalogue's messages need no escapes. */
 	buf_fmt(&c->reply.body, "{\"error_code\":\"%s\",\"error_msg\":\"%s\",\"request_id\":\"%.*s\"}", row->code,
-	        row->message, STR_FMT(request_id(c)));
+	        row->message, STR_FMT(id));
 }
 
 static void add_header(struct conn *c, struct MHD_Response *r, struct str name, struct str value)

@@ -34,9 +34,9 @@ static bool fail_memory(struct walk *w, const struct step *at)
 static bool fail_type(struct walk *w, const struct step *at, const struct json_schema *schema)
 {
 	static const char *const names[] = {
-		[JSON_STRING] = "a string",  [JSON_INT] = "an integer", [JSON_NUM] = "a number", [JSON_BOOL] = "true or false",
-		[JSON_ARRAY] = "an array",   [JSON_OBJECT] = "an object", [JSON_ANY] = "a value",  [JSON_MAP] = "an object",
-		[JSON_NULL] = "null",
+		[JSON_STRING] = "a string",    [JSON_INT] = "an integer", [JSON_NUM] = "a number",
+		[JSON_BOOL] = "true or false", [JSON_ARRAY] = "an array", [JSON_OBJECT] = "an object",
+		[JSON_ANY] = "a value",        [JSON_MAP] = "an object",  [JSON_NULL] = "null",
 	};
 
 	return walk_fail(w, at, SCHEMA_WRONG_TYPE, "must be %s", names[schema->kind]);

@@ -100,7 +100,8 @@ bool schema_load(const struct json_schema *schema, const struct json *tree, stru
 bool schema_decode_text(const struct json_field *field, struct str text, const char *where, struct arena *a,
                         void *ret_struct, struct schema_error *error);
 
-/* Writes the struct (for an ARRAY the {v, n} pair, for ANY and MAP the pointer) as JSON: only the schema's own fields, absent ones left out. */
+/* Writes the struct (for an ARRAY the {v, n} pair, for ANY and MAP the pointer) as JSON: only the schema's own fields,
+ * absent ones left out. */
 void schema_encode(const struct json_schema *schema, const void *value, struct buf *out);
 
 /* Checks a JSON text that we are about to send or have stored (dev builds, tests): unknown members are errors here. */

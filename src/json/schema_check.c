@@ -169,7 +169,8 @@ bool walk_check_int(struct walk *w, const struct step *at, const struct json_sch
 {
 	char text[24];
 
-	if (((schema->flags & SCHEMA_HAS_MIN) && v < schema->min) || ((schema->flags & SCHEMA_HAS_MAX) && v > schema->max))
+	if (((schema->flags & SCHEMA_HAS_MIN) && v < schema->min) ||
+	    ((schema->flags & SCHEMA_HAS_MAX) && v > schema->max))
 		return fail_range(w, at, schema);
 	if (!schema->enums)
 		return true;

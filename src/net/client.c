@@ -81,8 +81,10 @@ static size_t on_header(char *p, size_t one, size_t n, void *arg)
 	}
 	struct str name = str_cut(&value, ':');
 
-	if (value.p)
-		x->headers[x->n_headers++] = (struct net_header){arena_str(x->a, name), arena_str(x->a, str_trim(value))};
+	if (!value.p)
+		return n;
+	value = arena_str(x->a, str_trim(value));
+	x->headers[x->n_headers++] = (struct net_header){arena_str(x->a, name), value};
 	return n;
 }
 
@@ -233,10 +235,12 @@ static void set_target(CURL *curl, const struct net_request *r, struct arena *a)
 static void set_message(CURL *curl, const struct net_request *r, struct arena *a)
 {
 	bool head = str_is(r->method, "HEAD");
+	bool has_body = r->body.p || str_is(r->method, "POST") || str_is(r->method, "PUT") ||
+	                str_is(r->method, "PATCH");
 
 	if (head)
 		curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
-	if (!head && (r->body.p || str_is(r->method, "POST") || str_is(r->method, "PUT") || str_is(r->method, "PATCH"))) {
+	if (!head && has_body) {
 		curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body.n);
 		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, r->body.p ? r->body.p : "");
 	}

@@ -26,7 +26,7 @@ struct net_request {
 	int64_t timeout_ms;      /* whole exchange; 0: 30 s */
 	int64_t connect_timeout_ms; /* 0: 5 s, and never longer than timeout_ms */
 	size_t max_reply_bytes;  /* of the body; 0: 16 MiB */
-	bool public_only;        /* refuses loopback, private, link-local and multicast addresses, whatever the name says */
+	bool public_only;        /* refuses loopback, private, link-local and other special addresses */
 	bool insecure;           /* https: takes any certificate */
 	const char *ca_file;     /* https: PEM bundle instead of the system's; NULL: the system's */
 };

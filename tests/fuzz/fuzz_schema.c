@@ -25,8 +25,8 @@ struct root {
 
 static const char *const words[] = {"a", "b", NULL};
 static struct json_pattern pattern = {.text = "^(a|b|,)*$"};
-static const struct json_schema s_str = {.kind = JSON_STRING, .flags = SCHEMA_MULTI, .max_len = 20, .enums = words,
-                                         .pattern = &pattern};
+static const struct json_schema s_str = {
+	.kind = JSON_STRING, .flags = SCHEMA_MULTI, .max_len = 20, .enums = words, .pattern = &pattern};
 static const struct json_schema s_int = {.kind = JSON_INT, .flags = SCHEMA_HAS_MAX, .max = 100};
 static const struct json_schema s_num = {.kind = JSON_NUM};
 static const struct json_schema s_bool = {.kind = JSON_BOOL};
@@ -34,19 +34,25 @@ static const struct json_schema s_any = {.kind = JSON_ANY};
 static const struct json_schema s_map = {.kind = JSON_MAP, .items = &s_int};
 static const struct json_schema s_list = {.kind = JSON_ARRAY, .max_len = SCHEMA_NO_LIMIT, .items = &s_str};
 
-#define PLAIN(s, f, sch, def) {#f, sch, offsetof(struct s, f), SCHEMA_NO_OFFSET, false, def}
-#define SCALAR(s, f, sch, def) {#f, sch, offsetof(struct s, f), offsetof(struct s, has_##f), false, def}
+#define PLAIN(s, f, sch, def)                                                                                          \
+	{                                                                                                              \
+#f, sch, offsetof(struct s, f), SCHEMA_NO_OFFSET, false, def                                           \
+	}
+#define SCALAR(s, f, sch, def)                                                                                         \
+	{                                                                                                              \
+#f, sch, offsetof(struct s, f), offsetof(struct s, has_##f), false, def                                \
+	}
 static const struct json_field leaf_fields[] = {
-	PLAIN(leaf, name, &s_str, NULL), SCALAR(leaf, n, &s_int, "5"), SCALAR(leaf, d, &s_num, NULL),
-	SCALAR(leaf, b, &s_bool, NULL),  PLAIN(leaf, any, &s_any, NULL), PLAIN(leaf, map, &s_map, NULL),
+	PLAIN(leaf, name, &s_str, NULL),       SCALAR(leaf, n, &s_int, "5"),   SCALAR(leaf, d, &s_num, NULL),
+	SCALAR(leaf, b, &s_bool, NULL),        PLAIN(leaf, any, &s_any, NULL), PLAIN(leaf, map, &s_map, NULL),
 	PLAIN(leaf, list, &s_list, "[\"a\"]"),
 };
-static const struct json_schema s_leaf = {.kind = JSON_OBJECT, .fields = leaf_fields, .n_fields = 7,
-                                          .size = sizeof(struct leaf)};
+static const struct json_schema s_leaf = {
+	.kind = JSON_OBJECT, .fields = leaf_fields, .n_fields = 7, .size = sizeof(struct leaf)};
 static const struct json_schema s_leaves = {.kind = JSON_ARRAY, .max_len = 10, .items = &s_leaf};
 static const struct json_field root_fields[] = {PLAIN(root, leaves, &s_leaves, NULL), PLAIN(root, leaf, &s_leaf, NULL)};
-static const struct json_schema s_root = {.kind = JSON_OBJECT, .fields = root_fields, .n_fields = 2,
-                                          .size = sizeof(struct root)};
+static const struct json_schema s_root = {
+	.kind = JSON_OBJECT, .fields = root_fields, .n_fields = 2, .size = sizeof(struct root)};
 
 /* What decodes must encode to text that passes the reply check. */
 static void round_trip(struct arena *a, const struct json *tree)

@@ -105,8 +105,8 @@ static void test_strings(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_alloc), cmocka_unit_test(test_limit),
-	                                   cmocka_unit_test(test_no_memory), cmocka_unit_test(test_cleanup),
-	                                   cmocka_unit_test(test_strings)};
+					   cmocka_unit_test(test_no_memory), cmocka_unit_test(test_cleanup),
+					   cmocka_unit_test(test_strings)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -110,8 +110,8 @@ static void test_no_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_write), cmocka_unit_test(test_limit),
-	                                   cmocka_unit_test(test_growth), cmocka_unit_test(test_binary),
-	                                   cmocka_unit_test(test_no_memory)};
+					   cmocka_unit_test(test_growth), cmocka_unit_test(test_binary),
+					   cmocka_unit_test(test_no_memory)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

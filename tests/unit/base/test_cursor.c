@@ -45,7 +45,8 @@ static void test_end(void **state)
 	assert_true(c.failed);
 	assert_int_equal(cursor_u8(&c), 0); /* stays failed although a byte is there */
 	assert_true(str_is(cursor_bytes(&c, 1), ""));
-	c = cursor_of(STR("\xff\xff\xff\x7f" "ab")); /* a length beyond the end */
+	c = cursor_of(STR("\xff\xff\xff\x7f"
+			  "ab")); /* a length beyond the end */
 	assert_true(str_is(cursor_str(&c), ""));
 	assert_true(c.failed);
 	c = cursor_of(STR("ab"));

@@ -29,10 +29,16 @@ static void test_hex(void **state)
 static void test_base64(void **state)
 {
 	/* RFC 4648, section 10 */
-	static const char *const rows[][2] = {{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="},
-	                                      {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}, {"\xff\xfe\xfd", "//79"}};
-	static const char *const bad[] = {"Z", "Zg", "Zg=", "Zg==Zg==", "Zh==", "Zm9=", "Z===", "====", "Zg= ", "Zm9v\n",
-	                                  "_-79", "Zm=v", "=Zm9"};
+	static const char *const rows[][2] = {{"", ""},
+					      {"f", "Zg=="},
+					      {"fo", "Zm8="},
+					      {"foo", "Zm9v"},
+					      {"foob", "Zm9vYg=="},
+					      {"fooba", "Zm9vYmE="},
+					      {"foobar", "Zm9vYmFy"},
+					      {"\xff\xfe\xfd", "//79"}};
+	static const char *const bad[] = {
+		"Z", "Zg", "Zg=", "Zg==Zg==", "Zh==", "Zm9=", "Z===", "====", "Zg= ", "Zm9v\n", "_-79", "Zm=v", "=Zm9"};
 	struct str s;
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -66,11 +72,32 @@ static void test_percent(void **state)
 
 static void test_utf8(void **state)
 {
-	static const char *const good[] = {"", "a", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80", "\xed\x9f\xbf", "\xee\x80\x80",
-	                                   "\xef\xbf\xbf", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf"};
-	static const char *const bad[] = {"\x80", "\xc0\x80", "\xc1\xbf", "\xc2", "\xc2" "a", "\xe0\x9f\xbf", "\xe0\xa0",
-	                                  "\xed\xa0\x80", "\xed\xbf\xbf", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80",
-	                                  "\xf5\x80\x80\x80", "\xff", "\xf0\x90\x80", "a\xe2\x82"};
+	static const char *const good[] = {"",
+					   "a",
+					   "\xc2\x80",
+					   "\xdf\xbf",
+					   "\xe0\xa0\x80",
+					   "\xed\x9f\xbf",
+					   "\xee\x80\x80",
+					   "\xef\xbf\xbf",
+					   "\xf0\x90\x80\x80",
+					   "\xf4\x8f\xbf\xbf"};
+	static const char *const bad[] = {"\x80",
+					  "\xc0\x80",
+					  "\xc1\xbf",
+					  "\xc2",
+					  "\xc2"
+					  "a",
+					  "\xe0\x9f\xbf",
+					  "\xe0\xa0",
+					  "\xed\xa0\x80",
+					  "\xed\xbf\xbf",
+					  "\xf0\x8f\xbf\xbf",
+					  "\xf4\x90\x80\x80",
+					  "\xf5\x80\x80\x80",
+					  "\xff",
+					  "\xf0\x90\x80",
+					  "a\xe2\x82"};
 
 	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
 		assert_true(enc_utf8_valid(str_of(good[i])));
@@ -79,7 +106,9 @@ static void test_utf8(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		assert_false(enc_utf8_valid(str_of(bad[i])));
 	assert_true(enc_utf8_valid(STR("a\0b")));
-	assert_int_equal(enc_utf8_len(STR("a\xe2\x82\xac" "b")), 3);
+	assert_int_equal(enc_utf8_len(STR("a\xe2\x82\xac"
+					  "b")),
+			 3);
 	assert_int_equal(enc_utf8_step(STR("a\xe2\x82\xac"), 1), 3);
 	assert_int_equal(enc_utf8_step(STR("a\xe2\x82"), 1), 0);
 }
@@ -87,7 +116,7 @@ static void test_utf8(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_hex), cmocka_unit_test(test_base64),
-	                                   cmocka_unit_test(test_percent), cmocka_unit_test(test_utf8)};
+					   cmocka_unit_test(test_percent), cmocka_unit_test(test_utf8)};
 
 	a = arena_new(1 << 20);
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -70,7 +70,7 @@ static void test_rows(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_templates), cmocka_unit_test(test_other_setters),
-	                                   cmocka_unit_test(test_long_detail), cmocka_unit_test(test_rows)};
+					   cmocka_unit_test(test_long_detail), cmocka_unit_test(test_rows)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -37,7 +37,8 @@ static void test_lines(void **state)
 	assert_string_equal(line_of(LOG_DEBUG, "no"), "");
 	const char *line = line_of(LOG_WARN, "a \"b\" \\ \n\x01");
 
-	assert_non_null(strstr(line, "\"level\":\"warn\",\"process\":\"tester\",\"msg\":\"a \\\"b\\\" \\\\ \\u000a\\u0001\"}\n"));
+	assert_non_null(strstr(
+		line, "\"level\":\"warn\",\"process\":\"tester\",\"msg\":\"a \\\"b\\\" \\\\ \\u000a\\u0001\"}\n"));
 	log_request("req-1");
 	assert_non_null(strstr(line_of(LOG_INFO, "x"), "\"request_id\":\"req-1\",\"msg\":\"x\"}\n"));
 	log_request(NULL);

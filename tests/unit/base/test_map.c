@@ -91,7 +91,7 @@ static void test_walk(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_basics), cmocka_unit_test(test_growth_and_tombstones),
-	                                   cmocka_unit_test(test_walk)};
+					   cmocka_unit_test(test_walk)};
 	struct arena *a = arena_new(1 << 20);
 
 	for (int i = 0; i < N; i++)

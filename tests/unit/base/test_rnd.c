@@ -19,7 +19,8 @@ static void test_shapes(void **state)
 	assert_int_equal(strspn(id.p, "0123456789abcdef"), 32);
 	assert_int_equal(id.n, 32);
 	assert_int_equal(uuid.n, 36);
-	assert_true(uuid.p[8] == '-' && uuid.p[13] == '-' && uuid.p[14] == '4' && uuid.p[18] == '-' && uuid.p[23] == '-');
+	assert_true(uuid.p[8] == '-' && uuid.p[13] == '-' && uuid.p[14] == '4' && uuid.p[18] == '-' &&
+		    uuid.p[23] == '-');
 	assert_non_null(strchr("89ab", uuid.p[19]));
 	assert_false(str_eq(id, rnd_id(a)));
 	for (size_t i = 0; i < text.n; i++)

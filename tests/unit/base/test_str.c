@@ -71,8 +71,18 @@ static void test_cut(void **state)
 
 static void test_to_int(void **state)
 {
-	static const char *const bad[] = {"", "-", "+1", " 1", "1 ", "1.0", "0x1", "9223372036854775808",
-	                                  "-9223372036854775809", "99999999999999999999", "--1", "1-"};
+	static const char *const bad[] = {"",
+					  "-",
+					  "+1",
+					  " 1",
+					  "1 ",
+					  "1.0",
+					  "0x1",
+					  "9223372036854775808",
+					  "-9223372036854775809",
+					  "99999999999999999999",
+					  "--1",
+					  "1-"};
 	long long v = 42;
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
@@ -91,7 +101,7 @@ static void test_to_int(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_compare), cmocka_unit_test(test_search),
-	                                   cmocka_unit_test(test_cut), cmocka_unit_test(test_to_int)};
+					   cmocka_unit_test(test_cut), cmocka_unit_test(test_to_int)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -36,9 +36,9 @@ static int tear_down(void **state)
 static void test_good(void **state)
 {
 	static const char body[] = "preamble\r\n--xyz\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n\r\n"
-	                           "--xyz  \r\ncontent-disposition: form-data; name=file; filename=\"q\\\"\\x.txt\"\r\n"
-	                           "Content-Type: text/plain\r\n\r\nline\r\n--xy\r\n\0z\r\n--xyz\r\n"
-	                           "Content-Disposition: form-data; name=\"\"\r\n\r\nx\r\n--xyz--\r\nepilogue";
+				   "--xyz  \r\ncontent-disposition: form-data; name=file; filename=\"q\\\"\\x.txt\"\r\n"
+				   "Content-Type: text/plain\r\n\r\nline\r\n--xy\r\n\0z\r\n--xyz\r\n"
+				   "Content-Disposition: form-data; name=\"\"\r\n\r\nx\r\n--xyz--\r\nepilogue";
 
 	assert_true(form(*state, "Multipart/Form-Data; charset=utf-8; boundary=\"xyz\"", STR(body), 64));
 	assert_int_equal(n_parts, 3);
@@ -59,8 +59,13 @@ static void test_good(void **state)
 static void test_bad_types(void **state)
 {
 	static const char *const types[] = {
-		"", "multipart/form-data", "multipart/mixed; boundary=xyz", "multipart/form-data; boundary=",
-		"multipart/form-data; boundary=\"\"", "multipart/form-data; boundary=\"xyz", "multipart/form-data boundary=xyz",
+		"",
+		"multipart/form-data",
+		"multipart/mixed; boundary=xyz",
+		"multipart/form-data; boundary=",
+		"multipart/form-data; boundary=\"\"",
+		"multipart/form-data; boundary=\"xyz",
+		"multipart/form-data boundary=xyz",
 		"multipart/form-data; boundary=01234567890123456789012345678901234567890123456789012345678901234567890",
 	};
 
@@ -73,18 +78,26 @@ static void test_bad_types(void **state)
 static void test_bad_bodies(void **state)
 {
 	static const char *const bodies[] = {
-		"", "--xy", "--xyz", "--xyz\r\n", "--xyz-", "--xyzz\r\n\r\n--xyz--",
+		"",
+		"--xy",
+		"--xyz",
+		"--xyz\r\n",
+		"--xyz-",
+		"--xyzz\r\n\r\n--xyz--",
 		"--xyz\r\nContent-Disposition: form-data; name=a\r\n\r\nv",
 		"--xyz\r\nContent-Disposition: form-data; name=a\r\n\r\nv--xyz--",
 		"--xyz\r\nContent-Disposition: form-data; name=a\r\n\r\nv\r\n--xyzq\r\n",
-		"--xyz\r\nContent-Disposition: form-data\r\n\r\nv\r\n--xyz--", "--xyz\r\n\r\nv\r\n--xyz--",
+		"--xyz\r\nContent-Disposition: form-data\r\n\r\nv\r\n--xyz--",
+		"--xyz\r\n\r\nv\r\n--xyz--",
 		"--xyz\r\nContent-Disposition: attachment; name=a\r\n\r\nv\r\n--xyz--",
 		"--xyz\r\nContent-Disposition: form-data; name=\"a\r\n\r\nv\r\n--xyz--",
 		"--xyz\r\nContent-Disposition: form-data; name=a; name=b\r\n\r\nv\r\n--xyz--",
-		"--xyz\r\nContent-Disposition: form-data; name=a\r\nContent-Disposition: form-data; name=b\r\n\r\nv\r\n--xyz--",
+		"--xyz\r\nContent-Disposition: form-data; name=a\r\nContent-Disposition: form-data; "
+		"name=b\r\n\r\nv\r\n--xyz--",
 		"--xyz\r\nContent-Disposition: form-data; name=a; oops\r\n\r\nv\r\n--xyz--",
 		"--xyz\r\nno colon\r\nContent-Disposition: form-data; name=a\r\n\r\nv\r\n--xyz--",
-		"--xyz\r\nContent-Disposition: form-data; name=a\r\nContent-Transfer-Encoding: base64\r\n\r\nv\r\n--xyz--",
+		"--xyz\r\nContent-Disposition: form-data; name=a\r\nContent-Transfer-Encoding: "
+		"base64\r\n\r\nv\r\n--xyz--",
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(bodies); i++)

@@ -47,7 +47,7 @@ static void handler(void *ctx, const struct httpd_request *req, struct httpd_rep
 	struct str q = httpd_query(req, "q"), x = httpd_header(req, "x-test");
 
 	buf_fmt(&reply->body, "%.*s %.*s ?%.*s q=%.*s x=%.*s [%.*s]", STR_FMT(req->method), STR_FMT(req->target),
-	        STR_FMT(req->query), STR_FMT(q), STR_FMT(x), STR_FMT(req->body));
+		STR_FMT(req->query), STR_FMT(q), STR_FMT(x), STR_FMT(req->body));
 	httpd_reply_header(reply, STR("X-Ok"), STR("1"));
 	httpd_reply_header(reply, STR("X-Bad"), STR("1\r\nX-Evil: 1"));
 }
@@ -162,7 +162,7 @@ static void test_head_and_empty(void **state)
 static void test_keep_alive(void **state)
 {
 	const char *r = TALK("POST /1 HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\na"
-	                     "GET /2 HTTP/1.1\r\nHost: x\r\n\r\nGET /3?q=7 HTTP/1.1\r\n" END);
+			     "GET /2 HTTP/1.1\r\nHost: x\r\n\r\nGET /3?q=7 HTTP/1.1\r\n" END);
 
 	assert_has(r, "POST /1 ? q= x= [a]");
 	assert_has(r, "GET /2 ? q= x= []");
@@ -178,9 +178,11 @@ static void test_smuggling(void **state)
 		"PATCH / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
 		"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\na",
 		"DELETE / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\ncontent-length: 0\r\n\r\na",
-		"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: "
+		"chunked\r\n\r\n0\r\n\r\n",
 		"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
-		"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: \x0b" "chunked\r\n\r\n0\r\n\r\n",
+		"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: \x0b"
+		"chunked\r\n\r\n0\r\n\r\n",
 		"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: +1\r\n\r\na",
 		"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1, 1\r\n\r\na",
 		"GET / HTTP/1.1\r\nHost: x\r\nX-A: 1\r\n folded\r\n\r\n",
@@ -217,15 +219,17 @@ static void test_limits(void **state)
 	const char *r;
 
 	buf_init(&b, 1 << 20);
-	buf_fmt(&b, "POST /l HTTP/1.1\r\nX-Request-Id: abc-1\r\nContent-Length: %d\r\n" END "%0*d", MAX_BODY, MAX_BODY, 0);
+	buf_fmt(&b, "POST /l HTTP/1.1\r\nX-Request-Id: abc-1\r\nContent-Length: %d\r\n" END "%0*d", MAX_BODY, MAX_BODY,
+		0);
 	assert_status(talk(b.p, b.n), 200);
 	buf_reset(&b);
 	buf_fmt(&b, "POST /l HTTP/1.1\r\nX-Request-Id: abc-1\r\nContent-Length: %d\r\n" END "%0*d", MAX_BODY + 1,
-	        MAX_BODY + 1, 0);
+		MAX_BODY + 1, 0);
 	r = talk(b.p, b.n);
 	assert_status(r, 413);
 	assert_has(r, "Connection: close");
-	assert_has(r, "{\"error_code\":\"APPIA.0413\",\"error_msg\":\"The request body is too large.\",\"request_id\":\"abc-1\"}");
+	assert_has(r, "{\"error_code\":\"APPIA.0413\",\"error_msg\":\"The request body is too "
+		      "large.\",\"request_id\":\"abc-1\"}");
 	buf_reset(&b);
 	buf_cstr(&b, "POST /l HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" END);
 	for (int i = 0; i < 101; i++)
@@ -344,8 +348,9 @@ static void test_socket_file(void **state)
 int main(void)
 {
 	const struct CMUnitTest running[] = {
-		cmocka_unit_test(test_request),   cmocka_unit_test(test_head_and_empty), cmocka_unit_test(test_keep_alive),
-		cmocka_unit_test(test_smuggling), cmocka_unit_test(test_limits),         cmocka_unit_test(test_lost_peers),
+		cmocka_unit_test(test_request),          cmocka_unit_test(test_head_and_empty),
+		cmocka_unit_test(test_keep_alive),       cmocka_unit_test(test_smuggling),
+		cmocka_unit_test(test_limits),           cmocka_unit_test(test_lost_peers),
 		cmocka_unit_test(test_connection_limit),
 	};
 	const struct CMUnitTest alone[] = {cmocka_unit_test(test_stop_waits), cmocka_unit_test(test_socket_file)};

@@ -43,9 +43,27 @@ static void assert_prints(const struct json *j, const char *want)
 static void test_round_trip(void **state)
 {
 	static const char *const texts[] = {
-		"null", "true", "false", "0", "-1", "9223372036854775807", "-9223372036854775808", "1.0", "0.1", "-2.5",
-		"1e+300", "4.94065645841247e-324", "1.7976931348623157e+308", "\"\"", "\"a\\n\\t\\\"\\\\\\u0001\"", "[]", "{}", "[[],{}]",
-		"{\"z\":1,\"a\":[1,2.5,null],\"\":{\"x\":\"\xc3\xa9\"}}", "9007199254740993", "\"\xf0\x9f\x98\x80\"",
+		"null",
+		"true",
+		"false",
+		"0",
+		"-1",
+		"9223372036854775807",
+		"-9223372036854775808",
+		"1.0",
+		"0.1",
+		"-2.5",
+		"1e+300",
+		"4.94065645841247e-324",
+		"1.7976931348623157e+308",
+		"\"\"",
+		"\"a\\n\\t\\\"\\\\\\u0001\"",
+		"[]",
+		"{}",
+		"[[],{}]",
+		"{\"z\":1,\"a\":[1,2.5,null],\"\":{\"x\":\"\xc3\xa9\"}}",
+		"9007199254740993",
+		"\"\xf0\x9f\x98\x80\"",
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
@@ -59,10 +77,42 @@ static void test_round_trip(void **state)
 static void test_refused(void **state)
 {
 	static const char *const texts[] = {
-		"", " ", "[", "{", "[1,]", "{\"a\":1,}", "[01]", "'a'", "NaN", "Infinity", "-", "+1", "1.", ".5", "1e400",
-		"9223372036854775808", "-9223372036854775809", "{\"a\":1,\"a\":2}", "{\"a\":1,\"\\u0061\":2}", "\"\\u0000\"",
-		"{\"a\\u0000\":1}", "\"\\ud800\"", "\"\\udc00\\ud800\"", "\"\xff\"", "\"\xc0\x80\"", "\"\xed\xa0\x80\"",
-		"\"a\nb\"", "\"\\x\"", "[1] x", "[1][2]", "// c\n1", "{a:1}", "tru", "\xef\xbb\xbf{}", "]", "}",
+		"",
+		" ",
+		"[",
+		"{",
+		"[1,]",
+		"{\"a\":1,}",
+		"[01]",
+		"'a'",
+		"NaN",
+		"Infinity",
+		"-",
+		"+1",
+		"1.",
+		".5",
+		"1e400",
+		"9223372036854775808",
+		"-9223372036854775809",
+		"{\"a\":1,\"a\":2}",
+		"{\"a\":1,\"\\u0061\":2}",
+		"\"\\u0000\"",
+		"{\"a\\u0000\":1}",
+		"\"\\ud800\"",
+		"\"\\udc00\\ud800\"",
+		"\"\xff\"",
+		"\"\xc0\x80\"",
+		"\"\xed\xa0\x80\"",
+		"\"a\nb\"",
+		"\"\\x\"",
+		"[1] x",
+		"[1][2]",
+		"// c\n1",
+		"{a:1}",
+		"tru",
+		"\xef\xbb\xbf{}",
+		"]",
+		"}",
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
@@ -150,8 +200,9 @@ static void test_build(void **state)
 	json_set(o, STR("z"), json_new_null(a));
 	json_set(o, STR("none"), json_new_str(a, STR_NONE));
 	json_push(l, json_new_str(a, STR("pushed later")));
-	assert_prints(o, "{\"l\":[0,1,2,3,4,5,6,7,8,\"pushed later\"],\"bad\":\"a\xef\xbf\xbd\xef\xbf\xbd\",\"t\":false,"
-	                 "\"n\":3.0,\"inf\":null,\"z\":null,\"none\":\"\"}");
+	assert_prints(o,
+		      "{\"l\":[0,1,2,3,4,5,6,7,8,\"pushed later\"],\"bad\":\"a\xef\xbf\xbd\xef\xbf\xbd\",\"t\":false,"
+		      "\"n\":3.0,\"inf\":null,\"z\":null,\"none\":\"\"}");
 }
 
 static void test_print_str(void **state)
@@ -212,10 +263,14 @@ static void test_allocation_failures(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_round_trip, set_up, tear_down),    cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_error_hides_input, set_up, tear_down), cmocka_unit_test_setup_teardown(test_depth, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_access, set_up, tear_down),        cmocka_unit_test_setup_teardown(test_build, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_print_str, set_up, tear_down),     cmocka_unit_test_setup_teardown(test_arena_limit, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_round_trip, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_error_hides_input, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_depth, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_access, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_build, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_print_str, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_arena_limit, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_allocation_failures, set_up, tear_down),
 	};
 

@@ -43,8 +43,8 @@ static const char *const levels[] = {"1", "2", NULL};
 static const struct json_schema s_name = {.kind = JSON_STRING, .min_len = 2, .max_len = 5, .pattern = &name_pattern};
 static const struct json_schema s_kind = {.kind = JSON_STRING, NO_MAX, .enums = kinds};
 static const struct json_schema s_modes = {.kind = JSON_STRING, NO_MAX, .enums = kinds, .flags = SCHEMA_MULTI};
-static const struct json_schema s_count = {.kind = JSON_INT, .flags = SCHEMA_HAS_MIN | SCHEMA_HAS_MAX, .min = 1,
-                                           .max = 10};
+static const struct json_schema s_count = {
+	.kind = JSON_INT, .flags = SCHEMA_HAS_MIN | SCHEMA_HAS_MAX, .min = 1, .max = 10};
 static const struct json_schema s_level = {.kind = JSON_INT, .enums = levels};
 static const struct json_schema s_bool = {.kind = JSON_BOOL};
 static const struct json_schema s_ratio = {.kind = JSON_NUM, .flags = SCHEMA_HAS_MIN, .min = 0};
@@ -57,15 +57,21 @@ static const struct json_field point_fields[] = {
 	{"x", &s_int, offsetof(struct point, x), offsetof(struct point, has_x), true, NULL},
 	{"y", &s_num, offsetof(struct point, y), offsetof(struct point, has_y), false, "0.5"},
 };
-static const struct json_schema s_point = {.kind = JSON_OBJECT, .fields = point_fields,
-                                           .n_fields = ARRAY_LEN(point_fields), .size = sizeof(struct point)};
+static const struct json_schema s_point = {
+	.kind = JSON_OBJECT, .fields = point_fields, .n_fields = ARRAY_LEN(point_fields), .size = sizeof(struct point)};
 static const struct json_schema s_points = {.kind = JSON_ARRAY, NO_MAX, .items = &s_point};
 static const struct json_schema s_any = {.kind = JSON_ANY};
 static const struct json_schema s_labels = {.kind = JSON_MAP, .items = &s_tag};
 static const struct json_schema s_strict = {.kind = JSON_STRING, NO_MAX, .flags = SCHEMA_NULLABLE};
 
-#define PLAIN(field, sch, req, def) {#field, sch, offsetof(struct shape, field), SCHEMA_NO_OFFSET, req, def}
-#define SCALAR(field, sch, req, def) {#field, sch, offsetof(struct shape, field), offsetof(struct shape, has_##field), req, def}
+#define PLAIN(field, sch, req, def)                                                                                    \
+	{                                                                                                              \
+#field, sch, offsetof(struct shape, field), SCHEMA_NO_OFFSET, req, def                                 \
+	}
+#define SCALAR(field, sch, req, def)                                                                                   \
+	{                                                                                                              \
+#field, sch, offsetof(struct shape, field), offsetof(struct shape, has_##field), req, def              \
+	}
 static const struct json_field shape_fields[] = {
 	PLAIN(name, &s_name, true, NULL),       PLAIN(kind, &s_kind, false, "\"round\""),
 	PLAIN(modes, &s_modes, false, NULL),    SCALAR(count, &s_count, false, "3"),
@@ -75,8 +81,8 @@ static const struct json_field shape_fields[] = {
 	PLAIN(origin, &s_point, false, NULL),   PLAIN(extra, &s_any, false, NULL),
 	PLAIN(labels, &s_labels, false, NULL),
 };
-static const struct json_schema s_shape = {.kind = JSON_OBJECT, .fields = shape_fields,
-                                           .n_fields = ARRAY_LEN(shape_fields), .size = sizeof(struct shape)};
+static const struct json_schema s_shape = {
+	.kind = JSON_OBJECT, .fields = shape_fields, .n_fields = ARRAY_LEN(shape_fields), .size = sizeof(struct shape)};
 
 static struct arena *arena;
 static struct schema_error error;
@@ -113,10 +119,11 @@ static void test_all_kinds(void **state)
 {
 	struct shape s;
 
-	assert_true(decode("{\"name\":\"ab\",\"kind\":\"square\",\"modes\":\"square,round\",\"count\":10,\"level\":2,"
-	                   "\"open\":false,\"ratio\":2,\"tags\":[\"a\",\"b\"],\"sizes\":[-1],\"points\":[{\"x\":1},"
-	                   "{\"x\":2,\"y\":7}],\"origin\":{\"x\":0},\"extra\":[null],\"labels\":{\"k\":\"v\"},\"new\":1}",
-	                   &s));
+	assert_true(
+		decode("{\"name\":\"ab\",\"kind\":\"square\",\"modes\":\"square,round\",\"count\":10,\"level\":2,"
+		       "\"open\":false,\"ratio\":2,\"tags\":[\"a\",\"b\"],\"sizes\":[-1],\"points\":[{\"x\":1},"
+		       "{\"x\":2,\"y\":7}],\"origin\":{\"x\":0},\"extra\":[null],\"labels\":{\"k\":\"v\"},\"new\":1}",
+		       &s));
 	assert_true(str_is(s.name, "ab"));
 	assert_true(str_is(s.modes, "square,round"));
 	assert_true(s.has_count && s.count == 10 && s.has_level && s.level == 2);
@@ -134,7 +141,8 @@ static void test_defaults_and_null(void **state)
 {
 	struct shape s;
 
-	assert_true(decode("{\"name\":\"ab\",\"count\":null,\"kind\":null,\"tags\":null,\"origin\":null,\"extra\":null}", &s));
+	assert_true(decode(
+		"{\"name\":\"ab\",\"count\":null,\"kind\":null,\"tags\":null,\"origin\":null,\"extra\":null}", &s));
 	assert_true(str_is(s.kind, "round"));
 	assert_true(s.has_count && s.count == 3 && s.has_open && s.open);
 	assert_true(s.sizes.n == 2 && s.sizes.v[1] == 5);
@@ -143,7 +151,8 @@ static void test_defaults_and_null(void **state)
 	assert_true(s.tags.v && s.tags.n == 0);
 }
 
-static void assert_refused(const char *text, enum schema_fault fault, const char *path, const char *name, const char *why)
+static void assert_refused(const char *text, enum schema_fault fault, const char *path, const char *name,
+			   const char *why)
 {
 	struct shape s;
 
@@ -163,31 +172,37 @@ static void test_refused(void **state)
 	assert_refused("{\"name\":5}", SCHEMA_WRONG_TYPE, "body.name", "name", "must be a string");
 	assert_refused("{\"name\":\"a\"}", SCHEMA_TOO_SHORT, "body.name", "name", "must be at least 2 characters long");
 	assert_refused("{\"name\":\"abcdef\"}", SCHEMA_TOO_LONG, "body.name", "name",
-	               "must not be longer than 5 characters");
+		       "must not be longer than 5 characters");
 	assert_refused("{\"name\":\"a-b\"}", SCHEMA_BAD_PATTERN, "body.name", "name",
-	               "must match ^[A-Za-z\\u4e00-\\u9fa5][A-Za-z0-9_]*$");
+		       "must match ^[A-Za-z\\u4e00-\\u9fa5][A-Za-z0-9_]*$");
 	assert_refused("{\"name\":\"ab\\n\"}", SCHEMA_BAD_PATTERN, "body.name", "name",
-	               "must match ^[A-Za-z\\u4e00-\\u9fa5][A-Za-z0-9_]*$");
+		       "must match ^[A-Za-z\\u4e00-\\u9fa5][A-Za-z0-9_]*$");
 	assert_refused("{\"name\":\"ab\",\"kind\":\"Round\"}", SCHEMA_NOT_IN_ENUM, "body.kind", "kind",
-	               "must be one of round, square");
+		       "must be one of round, square");
 	assert_refused("{\"name\":\"ab\",\"modes\":\"round,\"}", SCHEMA_NOT_IN_ENUM, "body.modes", "modes",
-	               "must be one or more of round, square");
+		       "must be one or more of round, square");
 	assert_refused("{\"name\":\"ab\",\"count\":0}", SCHEMA_OUT_OF_RANGE, "body.count", "count", "must be 1..10");
-	assert_refused("{\"name\":\"ab\",\"count\":1.0}", SCHEMA_WRONG_TYPE, "body.count", "count", "must be an integer");
-	assert_refused("{\"name\":\"ab\",\"count\":\"1\"}", SCHEMA_WRONG_TYPE, "body.count", "count", "must be an integer");
-	assert_refused("{\"name\":\"ab\",\"level\":3}", SCHEMA_NOT_IN_ENUM, "body.level", "level", "must be one of 1, 2");
+	assert_refused("{\"name\":\"ab\",\"count\":1.0}", SCHEMA_WRONG_TYPE, "body.count", "count",
+		       "must be an integer");
+	assert_refused("{\"name\":\"ab\",\"count\":\"1\"}", SCHEMA_WRONG_TYPE, "body.count", "count",
+		       "must be an integer");
+	assert_refused("{\"name\":\"ab\",\"level\":3}", SCHEMA_NOT_IN_ENUM, "body.level", "level",
+		       "must be one of 1, 2");
 	assert_refused("{\"name\":\"ab\",\"open\":1}", SCHEMA_WRONG_TYPE, "body.open", "open", "must be true or false");
-	assert_refused("{\"name\":\"ab\",\"ratio\":-0.5}", SCHEMA_OUT_OF_RANGE, "body.ratio", "ratio", "must be at least 0");
+	assert_refused("{\"name\":\"ab\",\"ratio\":-0.5}", SCHEMA_OUT_OF_RANGE, "body.ratio", "ratio",
+		       "must be at least 0");
 	assert_refused("{\"name\":\"ab\",\"tags\":[\"a\",\"\"]}", SCHEMA_TOO_SHORT, "body.tags[1]", "tags",
-	               "must be at least 1 characters long");
-	assert_refused("{\"name\":\"ab\",\"tags\":[null]}", SCHEMA_WRONG_TYPE, "body.tags[0]", "tags", "must be a string");
+		       "must be at least 1 characters long");
+	assert_refused("{\"name\":\"ab\",\"tags\":[null]}", SCHEMA_WRONG_TYPE, "body.tags[0]", "tags",
+		       "must be a string");
 	assert_refused("{\"name\":\"ab\",\"tags\":[1,2,3,4]}", SCHEMA_TOO_MANY, "body.tags", "tags",
-	               "must not have more than 3 elements");
+		       "must not have more than 3 elements");
 	assert_refused("{\"name\":\"ab\",\"sizes\":[]}", SCHEMA_TOO_FEW, "body.sizes", "sizes",
-	               "must have at least 1 elements");
+		       "must have at least 1 elements");
 	assert_refused("{\"name\":\"ab\",\"points\":[{\"x\":1},{\"y\":1}]}", SCHEMA_MISSING, "body.points[1].x", "x",
-	               "is required");
-	assert_refused("{\"name\":\"ab\",\"labels\":{\"k\":7}}", SCHEMA_WRONG_TYPE, "body.labels.k", "k", "must be a string");
+		       "is required");
+	assert_refused("{\"name\":\"ab\",\"labels\":{\"k\":7}}", SCHEMA_WRONG_TYPE, "body.labels.k", "k",
+		       "must be a string");
 }
 
 static void test_code_points(void **state)
@@ -195,7 +210,7 @@ static void test_code_points(void **state)
 	struct shape s;
 
 	assert_true(decode("{\"name\":\"\\u4e2daaaa\"}", &s)); /* 5 characters, 7 bytes */
-	assert_false(decode("{\"name\":\"\\u4e2d\"}", &s));    /* 1 character, 3 bytes */
+	assert_false(decode("{\"name\":\"\\u4e2d\"}", &s)); /* 1 character, 3 bytes */
 	assert_int_equal(error.fault, SCHEMA_TOO_SHORT);
 }
 
@@ -205,8 +220,8 @@ static void test_hostile_patterns(void **state)
 	struct str out;
 
 	assert_true(schema_decode(&schema, tree("\"aaa\""), "body", arena, &out, &error));
-	assert_false(schema_decode(&schema, tree("\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab\""), "body", arena,
-	                           &out, &error));
+	assert_false(schema_decode(&schema, tree("\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab\""), "body",
+				   arena, &out, &error));
 	schema.pattern = &broken_pattern;
 	assert_false(schema_decode(&schema, tree("\"aaa\""), "body", arena, &out, &error));
 	assert_int_equal(error.fault, SCHEMA_BAD_PATTERN);
@@ -226,8 +241,9 @@ static void test_memory_limits(void **state)
 {
 	struct arena *small = arena_new(256);
 	struct point_array points;
-	const struct json *j = tree("[{\"x\":1},{\"x\":1},{\"x\":1},{\"x\":1},{\"x\":1},{\"x\":1},{\"x\":1},{\"x\":1},{\"x\":1},"
-	                            "{\"x\":1},{\"x\":1},{\"x\":1},{\"x\":1},{\"x\":1},{\"x\":1}]");
+	const struct json *j =
+		tree("[{\"x\":1},{\"x\":1},{\"x\":1},{\"x\":1},{\"x\":1},{\"x\":1},{\"x\":1},{\"x\":1},{\"x\":1},"
+		     "{\"x\":1},{\"x\":1},{\"x\":1},{\"x\":1},{\"x\":1},{\"x\":1}]");
 
 	assert_false(schema_decode(&s_points, j, "body", small, &points, &error));
 	assert_string_equal(error.why, "needs too much memory");
@@ -258,9 +274,9 @@ static void test_text(void **state)
 	static const struct {
 		size_t field;
 		const char *value;
-	} bad[] = {{3, ""}, {3, "1.0"}, {3, "+1"}, {3, "99"}, {3, "0x1"}, {5, "1"}, {5, "TRUE"}, {6, "inf"}, {6, "0x1"},
-	           {6, ""}, {6, "-"}, {6, "1e999"}, {6, " 1"}, {6, ".5"}, {6, "1."}, {7, "a,,b"}, {7, "a,bbbb"},
-	           {0, "a\xff"}, {9, "x"}, {10, "x"}};
+	} bad[] = {{3, ""},    {3, "1.0"},  {3, "+1"},     {3, "99"},    {3, "0x1"},   {5, "1"},  {5, "TRUE"},
+		   {6, "inf"}, {6, "0x1"},  {6, ""},       {6, "-"},     {6, "1e999"}, {6, " 1"}, {6, ".5"},
+		   {6, "1."},  {7, "a,,b"}, {7, "a,bbbb"}, {0, "a\xff"}, {9, "x"},     {10, "x"}};
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		if (text(bad[i].field, bad[i].value, &s))
@@ -282,7 +298,8 @@ static void test_encode(void **state)
 {
 	static const char all[] =
 		"{\"name\":\"ab\",\"kind\":\"square\",\"count\":10,\"open\":false,\"ratio\":2,\"tags\":[\"a\",\"b\"],"
-		"\"sizes\":[-1],\"points\":[{\"x\":1,\"y\":0.5},{\"x\":2,\"y\":7}],\"origin\":{\"x\":0,\"y\":0.5},\"extra\":[null,"
+		"\"sizes\":[-1],\"points\":[{\"x\":1,\"y\":0.5},{\"x\":2,\"y\":7}],\"origin\":{\"x\":0,\"y\":0.5},"
+		"\"extra\":[null,"
 		"1.0],\"labels\":{\"k\":\"v\"}}";
 	struct shape s;
 
@@ -333,9 +350,9 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		T(test_all_kinds), T(test_defaults_and_null), T(test_refused), T(test_code_points), T(test_hostile_patterns),
-		T(test_array_root), T(test_memory_limits), T(test_text), T(test_encode), T(test_check_reply), T(test_nullable),
-		T(test_long_path),
+		T(test_all_kinds),        T(test_defaults_and_null), T(test_refused),       T(test_code_points),
+		T(test_hostile_patterns), T(test_array_root),        T(test_memory_limits), T(test_text),
+		T(test_encode),           T(test_check_reply),       T(test_nullable),      T(test_long_path),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

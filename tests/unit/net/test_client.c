@@ -21,7 +21,7 @@ static char dir[] = "/tmp/appia-net-XXXXXX", path[64], url[64];
 static int unix_fd, tcp_fd, connections;
 static char got[10000];
 static struct str reply; /* STR_NONE: never answers */
-static int replies;      /* per connection */
+static int replies; /* per connection */
 static struct arena *arena;
 static struct err err;
 
@@ -112,14 +112,16 @@ static void test_exchange(void **state)
 	assert_memory_equal(got, "GET /x?y=%20 HTTP/1.1\r\n", 23);
 	assert_non_null(strstr(got, "X-T: 1\r\n"));
 	assert_non_null(strstr(got, "X-Empty:"));
-	assert_int_equal(call((struct net_request){.method = STR("PATCH"), .body = {"a\0b", 3}, .url = str_of(url)}, &r), 0);
+	assert_int_equal(
+		call((struct net_request){.method = STR("PATCH"), .body = {"a\0b", 3}, .url = str_of(url)}, &r), 0);
 	assert_memory_equal(got, "PATCH /t?q HTTP/1.1\r\n", 21);
 	assert_non_null(strstr(got, "Content-Length: 3\r\n"));
 	assert_null(strstr(got, "Content-Type"));
 	assert_null(strstr(got, "Expect"));
 	assert_int_equal(call((struct net_request){.method = STR("POST")}, &r), 0);
 	assert_non_null(strstr(got, "Content-Length: 0\r\n"));
-	reply = STR("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+	reply = STR("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\nConnection: "
+		    "close\r\n\r\n");
 	assert_int_equal(call((struct net_request){0}, &r), 0);
 	assert_int_equal(r.status, 302);
 	assert_true(r.body.p && r.body.n == 0);
@@ -156,7 +158,7 @@ static void test_failures(void **state)
 	assert_int_equal(call((struct net_request){.url = str_of(url)}, &r), ERR_APPIA_0503);
 	assert_false(err.retriable);
 	assert_int_equal(call((struct net_request){.socket_path = STR("/nowhere/s"), .target = STR("/")}, &r),
-	                 ERR_APPIA_0503_WORKER_UNAVAILABLE);
+			 ERR_APPIA_0503_WORKER_UNAVAILABLE);
 	assert_true(err.retriable);
 	assert_null(strstr(err.text, "nowhere"));
 	assert_int_equal(call((struct net_request){.url = STR("http://127.0.0.1:1/")}, &r), ERR_APPIA_0503);
@@ -197,11 +199,21 @@ static void test_too_large(void **state)
 
 static void test_refused(void **state)
 {
-	static const char *const urls[] = {"", "file:///etc/passwd", "ftp://127.0.0.1/", "gopher://127.0.0.1:1/x", "127.0.0.1",
-	                                   "http:/x", "http://127.0.0.1/a b", "http://127.0.0.1/\r\nX: y", "http://",
-	                                   "http://127.0.0.1:99999/"};
-	static const struct net_header bad[] = {{{"A\r\nB", 4}, {"c", 1}}, {{"A", 1}, {"b\nC: d", 6}}, {{"", 0}, {"b", 1}},
-	                                        {{"A:", 2}, {"b", 1}},     {{"A B", 3}, {"c", 1}}};
+	static const char *const urls[] = {"",
+					   "file:///etc/passwd",
+					   "ftp://127.0.0.1/",
+					   "gopher://127.0.0.1:1/x",
+					   "127.0.0.1",
+					   "http:/x",
+					   "http://127.0.0.1/a b",
+					   "http://127.0.0.1/\r\nX: y",
+					   "http://",
+					   "http://127.0.0.1:99999/"};
+	static const struct net_header bad[] = {{{"A\r\nB", 4}, {"c", 1}},
+						{{"A", 1}, {"b\nC: d", 6}},
+						{{"", 0}, {"b", 1}},
+						{{"A:", 2}, {"b", 1}},
+						{{"A B", 3}, {"c", 1}}};
 	struct net_reply r;
 	int before = connections;
 
@@ -210,16 +222,29 @@ static void test_refused(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		assert_int_equal(call((struct net_request){.headers = &bad[i], .n_headers = 1}, &r), ERR_APPIA_0400);
 	assert_int_equal(call((struct net_request){.method = STR("GET /\r\n")}, &r), ERR_APPIA_0400);
-	assert_int_equal(call((struct net_request){.socket_path = str_of(path), .target = STR("x")}, &r), ERR_APPIA_0400);
+	assert_int_equal(call((struct net_request){.socket_path = str_of(path), .target = STR("x")}, &r),
+			 ERR_APPIA_0400);
 	assert_int_equal(connections, before);
 }
 
 static void test_public_only(void **state)
 {
 	static const char *const urls[] = {
-		"http://127.0.0.1:1/", "http://localhost:1/", "http://10.1.2.3/", "http://192.168.0.1/", "http://169.254.169.254/",
-		"http://[::1]:1/", "http://[::ffff:127.0.0.1]:1/", "http://0x7f000001/", "http://0/", "http://[fe80::1]/",
-		"http://[fd00::1]/", "http://100.64.0.1/", "http://172.31.0.1/", "http://224.0.0.1/", "http://[2002:7f00:1::]/",
+		"http://127.0.0.1:1/",
+		"http://localhost:1/",
+		"http://10.1.2.3/",
+		"http://192.168.0.1/",
+		"http://169.254.169.254/",
+		"http://[::1]:1/",
+		"http://[::ffff:127.0.0.1]:1/",
+		"http://0x7f000001/",
+		"http://0/",
+		"http://[fe80::1]/",
+		"http://[fd00::1]/",
+		"http://100.64.0.1/",
+		"http://172.31.0.1/",
+		"http://224.0.0.1/",
+		"http://[2002:7f00:1::]/",
 	};
 	struct net_reply r;
 
@@ -257,8 +282,9 @@ static void test_threads(void **state)
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-	const struct CMUnitTest tests[] = {T(test_exchange), T(test_connection_reuse), T(test_failures), T(test_timeout),
-	                                   T(test_too_large), T(test_refused), T(test_public_only), T(test_threads)};
+	const struct CMUnitTest tests[] = {T(test_exchange),    T(test_connection_reuse), T(test_failures),
+					   T(test_timeout),     T(test_too_large),        T(test_refused),
+					   T(test_public_only), T(test_threads)};
 	pthread_t threads[2];
 
 	if (!mkdtemp(dir))
