@@ -26,7 +26,7 @@ static struct str body_hash(const struct httpd_request *req, const struct sign_r
 	return req->body.n ? sign_sha256_hex(req->arena, req->body) : SIGN_EMPTY_BODY;
 }
 
-int api_credentials_check(struct model *m, const struct httpd_request *req, struct identity *ret)
+int api_authenticate(struct model *m, const struct httpd_request *req, struct identity *ret)
 {
 	struct sign_pair *headers = ARENA_ARRAY(req->arena, struct sign_pair, req->n_headers + 1);
 	struct iam_credentials c = {

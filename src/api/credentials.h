@@ -6,6 +6,6 @@
 #include "model/context.h"
 
 /* For struct api.authenticate: hands what the request says about its sender to src/model/iam. */
-int api_credentials_check(struct model *m, const struct httpd_request *req, struct identity *ret);
+int api_authenticate(struct model *m, const struct httpd_request *req, struct identity *ret);
 
 #endif

@@ -54,7 +54,7 @@ static int note_failure(struct model *m, void *arg)
 	          : store_exec(m->tx, &m->err, NULL,
 	                       "UPDATE iam_user SET failures = 0, failing_since_ms = 0, locked_until_ms = ?"
 	                       " WHERE id = ? AND failures >= ?",
-	                       "isi", m->now_ms + IAM_LOCK_MS, a->id, (int64_t)IAM_LOCK_FAILURES);
+	                       "isi", m->now_ms + m->settings->lock_for_ms, a->id, m->settings->lock_after);
 }
 
 static int note_success(struct model *m, void *arg)

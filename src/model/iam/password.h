@@ -4,9 +4,7 @@
 
 #include "model/iam/account.h"
 
-#define IAM_LOCK_FAILURES 5
 #define IAM_LOCK_WINDOW_MS (15 * 60 * 1000)
-#define IAM_LOCK_MS (15 * 60 * 1000)
 
 /* Whose password: by id, or by name with the account's id or name. */
 struct iam_login {
@@ -14,8 +12,8 @@ struct iam_login {
 };
 
 /* Checks a password, slowly (argon2id) and for unknown users just as slowly. Takes transactions of its own: m->tx must
- * be NULL. Five wrong ones within 15 minutes lock the user for 15 minutes. Errors: ERR_401_WRONG_PASSWORD (unknown user
- * too), ERR_401_ACCOUNT_LOCKED, ERR_IAM_0082 (disabled). */
+ * be NULL. settings->lock_after wrong ones within 15 minutes lock the user for settings->lock_for_ms. Errors:
+ * ERR_401_WRONG_PASSWORD (unknown user too), ERR_401_ACCOUNT_LOCKED, ERR_IAM_0082 (disabled). */
 int iam_password_check(struct model *m, const struct iam_login *login, struct str password, struct iam_account *ret);
 
 /* What a password must be, beyond its description's length and character classes: not the user's name, forward or

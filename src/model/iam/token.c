@@ -38,7 +38,7 @@ static int by_password(struct model *m, const struct iam_identity *identity, str
 		login.domain_id = user->domain->id;
 		login.domain_name = user->domain->name;
 	}
-	ret->expires_ms = m->now_ms + IAM_TOKEN_MS;
+	ret->expires_ms = m->now_ms + m->settings->token_lifetime_ms;
 	return iam_password_check(m, &login, user->password, &ret->account);
 }
 

@@ -5,9 +5,8 @@
 #include "model/iam/account.h"
 #include "sign/sign.h"
 
-#define IAM_TOKEN_MS ((int64_t)24 * 3600 * 1000)
-
-/* Issues a token: POST /v3/auth/tokens. *ret_text goes into X-Subject-Token. m->tx must be NULL. */
+/* Issues a token: POST /v3/auth/tokens. Valid for settings->token_lifetime_ms. *ret_text goes
+ * into X-Subject-Token. m->tx must be NULL. */
 int iam_token_create(struct model *m, const struct iam_auth *auth, bool with_catalog, struct iam_token *ret,
                      struct str *ret_text);
 
