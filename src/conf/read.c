@@ -90,7 +90,9 @@ static int on_section(struct reader *rd, struct str name)
 		if (distance(name, str_of(candidate)) < distance(name, str_of(nearest)))
 			nearest = candidate;
 	}
-	return bad(rd, "unknown section \"%.*s\"; the nearest is \"%s\"", STR_FMT(shown(name)), nearest);
+	struct str text = shown(name);
+
+	return bad(rd, "unknown section \"%.*s\"; the nearest is \"%s\"", STR_FMT(text), nearest);
 }
 
 static int on_key(struct reader *rd, struct str name)
@@ -113,7 +115,9 @@ static int on_key(struct reader *rd, struct str name)
 		if (!nearest || distance(name, str_of(candidate)) < distance(name, str_of(nearest)))
 			nearest = candidate;
 	}
-	return bad(rd, "unknown key \"%.*s\" in section \"%s\"; the nearest is \"%s\"", STR_FMT(shown(name)), section,
+	struct str text = shown(name);
+
+	return bad(rd, "unknown key \"%.*s\" in section \"%s\"; the nearest is \"%s\"", STR_FMT(text), section,
 	           nearest);
 }
 
