@@ -445,8 +445,10 @@ static const char *const client_paths[] = {"com.roma.apic.livedata.client.v1.Htt
 static const char *const config_paths[] = {"com.roma.apic.livedata.config.v1.HttpConfig", NULL};
 static const char *const no_paths[] = {NULL};
 
-const struct script_class script__http_client = {client_paths, "HttpClient", client_construct, client_methods, NULL, NULL};
-const struct script_class script__http_config = {config_paths, "HttpConfig", config_construct, config_methods, NULL, NULL};
+const struct script_class script__http_client = {client_paths, "HttpClient", client_construct, client_methods, NULL,
+                                                 NULL};
+const struct script_class script__http_config = {config_paths, "HttpConfig", config_construct, config_methods, NULL,
+                                                 NULL};
 const struct script_class script__http_reply = {no_paths, "Response", NULL, reply_methods, NULL, NULL};
 const struct script_class script__http_headers = {no_paths, "Headers", NULL, headers_methods, NULL, NULL};
 const struct script_class script__http_body = {no_paths, "ResponseBody", NULL, body_methods, NULL, NULL};

@@ -55,7 +55,6 @@ static size_t class_index(const struct script_class *cls)
 
 JSObjectRef script__new(JSContextRef ctx, const struct script_class *cls)
 {
-	/* A class needs private data of some kind before it may hold private properties. */
 	return JSObjectMake(ctx, js_classes[class_index(cls)], NULL);
 }
 

@@ -9,7 +9,8 @@
 
 /* Runs users' JavaScript (ECMAScript 5.1 and later, JavaScriptCore). Only inside appia-worker. Every run has a global
  * object of its own; each thread keeps its virtual machine, so that a second run does not parse again. The threads
- * that run scripts need a stack of 1 MiB or more. */
+ * that run scripts need a stack of 1 MiB or more. JavaScriptCore's collector stops threads by SIGUSR1: leave that
+ * signal alone. A run costs about 0.25 ms, the first one of a process 6 ms. */
 
 struct script_reply {
 	int status;            /* 200 unless the script returned an APIConnectResponse */
