@@ -44,10 +44,10 @@ static int add_literal(struct model *m, const char *field, struct str segment, s
 {
 	struct str text;
 
-	if (str_is(segment, ".") || str_is(segment, ".."))
-		return api__invalid(m, field, "dot segments are not allowed");
 	if (!enc_unpercent(m->arena, segment, false, &text))
 		return api__invalid(m, field, "bad percent-encoding");
+	if (str_is(text, ".") || str_is(text, ".."))
+		return api__invalid(m, field, "dot segments are not allowed");
 	for (size_t i = 0; i < text.n; i++)
 		if ((unsigned char)text.p[i] < 0x20 || text.p[i] == 0x7f || strchr("{}/?#", text.p[i]))
 			return api__invalid(m, field, "a segment is literal text or one {name}");
