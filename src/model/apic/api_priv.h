@@ -74,6 +74,11 @@ int api__routes(struct model *m, struct str group_id, struct str env_name, struc
 /* Takes one publication down. *ret_found: there was one. */
 int api__unpublish(struct model *m, struct str instance_id, struct str api_id, struct str env_id, bool *ret_found);
 
+/* A variable of the group has another value: the versions that serve in the environment and use it take it over. What
+ * would not be accepted in a definition is refused as it is there. */
+int api__variable_changed(struct model *m, struct str instance_id, struct str group_id, struct str env_id,
+                          struct str name);
+
 struct str api__time(struct model *m, int64_t ms);
 
 #endif

@@ -594,3 +594,66 @@ int api_version_list(struct model *m, const struct apic_list_api_versions_in *in
 	SET(ret, size, (int64_t)ret->api_versions.n);
 	return store_done(&rows, &m->err);
 }
+
+#define VARIABLE_PAGE 100
+
+static bool uses(const struct apic_api *def, struct str marked)
+{
+	const struct apic_backend_api *b = def ? def->backend_api : NULL;
+
+	return b && (str_contains(b->url_domain, marked) || str_contains(b->req_uri, marked));
+}
+
+/* One page of the versions that serve, from after on; *ret_last: id of its last one, STR_NONE at the end. */
+static int resolve_page(struct model *m, const struct release *where, struct str marked, struct str after,
+                        struct str *ret_last)
+{
+	struct version_row found[VARIABLE_PAGE];
+	struct store_rows *rows;
+	size_t n = 0;
+	int rc = store_query(m->tx, &m->err, &rows,
+	                     VERSION_COLUMNS "p.group_id = ? AND p.env_id = ? AND v.backend_address IS NOT NULL"
+	                                     " AND LOWER(v.doc) LIKE ? ESCAPE '\\' AND v.id > ? ORDER BY v.id LIMIT ?",
+	                     "sssssi", where->instance_id, where->group_id, where->env_id, store_like(m->arena, marked),
+	                     after, (int64_t)VARIABLE_PAGE);
+
+	if (rc)
+		return rc;
+	while (n < VARIABLE_PAGE && store_next(rows))
+		found[n++] = read_version(m, rows);
+	rc = store_done(&rows, &m->err);
+	for (size_t i = 0; rc == 0 && i < n; i++) {
+		struct release *r = &found[i].release;
+
+		if (!uses(found[i].def, marked))
+			continue;
+		rc = resolve_backend(m, found[i].def, r);
+		if (rc == 0)
+			rc = store_exec(m->tx, &m->err, NULL,
+			                "UPDATE api_version SET backend_address = ?, backend_path = ? WHERE id = ?", "sss",
+			                r->backend_address, r->backend_path, r->version_id);
+		if (rc == 0)
+			rc = publish_say(m, "api", r->env_id, r->api_id, STR_NONE);
+	}
+	*ret_last = rc == 0 && n == VARIABLE_PAGE ? found[n - 1].release.version_id : STR_NONE;
+	return rc;
+}
+
+int api__variable_changed(struct model *m, struct str instance_id, struct str group_id, struct str env_id,
+                          struct str name)
+{
+	struct release where = {.instance_id = instance_id, .group_id = group_id, .env_id = env_id};
+	struct str marked = arena_fmt(m->arena, "#%.*s#", STR_FMT(name)), last = STR("");
+	struct arena *call = m->arena;
+	int rc = 0;
+
+	/* However many APIs there are, memory holds one page. */
+	while (rc == 0 && last.p) {
+		m->arena = arena_new((size_t)256 << 20);
+		rc = resolve_page(m, &where, marked, last, &last);
+		last = arena_str(call, last);
+		arena_free(m->arena);
+		m->arena = call;
+	}
+	return rc;
+}

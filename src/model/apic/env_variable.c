@@ -86,7 +86,7 @@ int apic_variable_update(struct model *m, struct str instance_id, struct str id,
 	ret->variable_value = in->variable_value;
 	rc = store_exec(m->tx, &m->err, NULL, "UPDATE env_variable SET value = ?, updated_ms = ? WHERE id = ?", "sis",
 	                in->variable_value, m->now_ms, id);
-	return rc ? rc : api__variable_changed(m, ret->group_id, ret->env_id, ret->variable_name);
+	return rc ? rc : api__variable_changed(m, instance_id, ret->group_id, ret->env_id, ret->variable_name);
 }
 
 int apic_variable_delete(struct model *m, struct str instance_id, struct str id)
