@@ -138,13 +138,26 @@ static int timed_out(struct my *my, struct err *err)
 		}                                           \
 	} while (0)
 
+/* The connection is gone: server shutting down, connection killed, and what the client library sees then. */
+static bool is_lost(unsigned number)
+{
+	static const unsigned lost[] = {1053, 1927, 2001, 2002, 2003, 2005, 2006, 2011, 2012, 2013, 2026, 2055};
+
+	for (size_t i = 0; i < ARRAY_LEN(lost); i++)
+		if (number == lost[i])
+			return true;
+	return false;
+}
+
 static int refused(struct my *my, unsigned number, const char *state, const char *message, struct err *err)
 {
 	char text[512];
 
 	datasource__oneline(message, text, sizeof(text));
-	/* Client errors, server shutdown, connection killed. */
-	if (number >= 2000 || number == 1053 || number == 1927) {
+	/* After an error of the client library nobody knows where the conversation stands. */
+	if (number >= 2000)
+		my->broken = true;
+	if (is_lost(number)) {
 		my->broken = true;
 		return err_set_retriable(err, ERR_APPIA_0503_DATASOURCE_UNREACHABLE, "%s", text);
 	}

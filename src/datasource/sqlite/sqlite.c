@@ -224,30 +224,34 @@ static void get_value(sqlite3_stmt *stmt, int i, struct value *v)
 	}
 }
 
-static int walk(struct lite *l, sqlite3_stmt *stmt, int64_t max_rows, const struct datasource_sink *sink,
-                struct err *err)
+static void give_columns(sqlite3_stmt *stmt, int n, const struct datasource_sink *sink)
 {
-	int n = sqlite3_column_count(stmt), rc = SQLITE_DONE;
-	struct value *values = mem_zalloc(sizeof(*values) * (size_t)(n + 1));
 	struct str *names = mem_zalloc(sizeof(*names) * (size_t)(n + 1));
-	int64_t rows = 0;
 
 	for (int i = 0; i < n; i++)
 		names[i] = str_of(sqlite3_column_name(stmt, i));
-	while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-		if (rows == 0 && sink && sink->columns)
-			sink->columns(sink->ctx, names, (size_t)n);
-		if (rows++ >= max_rows)
-			break;
+	if (sink && sink->columns)
+		sink->columns(sink->ctx, names, (size_t)n);
+	free(names);
+}
+
+static int walk(struct lite *l, sqlite3_stmt *stmt, int64_t max_rows, const struct datasource_sink *sink,
+                struct err *err)
+{
+	/* The first step compiles the statement anew when tables have changed: columns are known only behind it. */
+	int rc = sqlite3_step(stmt), n = sqlite3_column_count(stmt);
+	struct value *values = mem_zalloc(sizeof(*values) * (size_t)(n + 1));
+
+	if (n && (rc == SQLITE_ROW || rc == SQLITE_DONE))
+		give_columns(stmt, n, sink);
+	for (int64_t rows = 0; rc == SQLITE_ROW && rows < max_rows; rows++) {
 		for (int i = 0; i < n; i++)
 			get_value(stmt, i, &values[i]);
 		if (sink && sink->row && !sink->row(sink->ctx, values, (size_t)n))
 			break;
+		rc = sqlite3_step(stmt);
 	}
-	if (rc == SQLITE_DONE && rows == 0 && n && sink && sink->columns)
-		sink->columns(sink->ctx, names, (size_t)n);
 	free(values);
-	free(names);
 	return rc == SQLITE_DONE || rc == SQLITE_ROW ? 0 : failed(l, rc, err);
 }
 
