@@ -93,7 +93,7 @@ static int fail_state(struct connection *c, struct err *err, const char *state, 
 	log_debug("store: pg state=%s message=%s", state, message ? message : "");
 	if (strcmp(state, "23505") == 0)
 		return err_set(err, ERR_APPIA_0409, NULL);
-	if (strcmp(state, "23503") == 0)
+	if (strcmp(state, "23503") == 0 || strcmp(state, "23001") == 0)
 		return err_set(err, ERR_APPIA_0422, NULL);
 	if (strcmp(state, "53100") == 0)
 		return err_set_retriable(err, ERR_APPIA_0507, NULL);

@@ -73,6 +73,7 @@ static int fail(struct err *err, sqlite3 *db, int code)
 	case SQLITE_CONSTRAINT_ROWID:
 		return err_set(err, ERR_APPIA_0409, NULL);
 	case SQLITE_CONSTRAINT_FOREIGNKEY:
+	case SQLITE_CONSTRAINT_TRIGGER: /* ON DELETE RESTRICT; there are no triggers of our own */
 		return err_set(err, ERR_APPIA_0422, NULL);
 	default:
 		break;
