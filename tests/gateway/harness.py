@@ -132,7 +132,7 @@ http {{
     server {{
         listen 127.0.0.1:{self.port} reuseport;
         {tls}
-        error_page 494 /;
+        error_page 494 =494 /;
         {server}
         location / {{ appia_gateway on; {location} }}
     }}
@@ -163,7 +163,8 @@ http {{
         else:
             conn = http.client.HTTPConnection('127.0.0.1', self.port, timeout=timeout)
         try:
-            conn.request(method, target, body=body, headers={'Host': host, **(headers or {})})
+            conn.request(method, target, body=body, headers={'Host': host, **(headers or {})},
+                         encode_chunked='Transfer-Encoding' in (headers or {}))
             return Answer(conn.getresponse())
         finally:
             conn.close()
