@@ -231,6 +231,8 @@ static void start(struct run *run, struct api *api, const struct httpd_request *
 	m->store = api->store;
 	m->keys = api->keys;
 	m->settings = api->settings;
+	m->publish = api->publish;
+	m->publish_ctx = api->ctx;
 	m->now_ms = clock_now_ms();
 	/* Set by our own front door; anything odd is replaced. */
 	m->request_id = given.n == 32 ? arena_str(req->arena, given) : rnd_id(req->arena);

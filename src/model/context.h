@@ -29,6 +29,10 @@ struct model {
 	struct str request_id;
 	int64_t now_ms;
 	const struct model_settings *settings;
+	/* Brings the published state up to date after a commit of one's own (API_OP_NO_TX); the dispatcher does it after
+	 * its own commits. NULL: nobody publishes. */
+	void (*publish)(void *ctx);
+	void *publish_ctx;
 	struct err err;
 };
 

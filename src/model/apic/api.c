@@ -434,6 +434,8 @@ static int delete_row(struct model *m, struct str api_id)
 {
 	int rc = delete_auths(m, api_id);
 
+	if (rc == 0)
+		rc = api__debug_forget(m, api_id, INT64_MAX);
 	return rc ? rc : store_exec(m->tx, &m->err, NULL, "DELETE FROM api WHERE id = ?", "s", api_id);
 }
 

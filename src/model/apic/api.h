@@ -41,6 +41,11 @@ int api_version_list(struct model *m, const struct apic_list_api_versions_in *in
 /* What env_id (STR_NONE: RELEASE) serves. */
 int api_runtime(struct model *m, struct str instance_id, struct str api_id, struct str env_id, struct apic_api *ret);
 
+/* Calls the API through the gateway, as edited (DEVELOPER) or as published (CONSUMER), and tells what went over the
+ * wire. Begins and ends its own transactions: m->tx must be NULL. */
+int api_debug(struct model *m, struct str instance_id, struct str api_id, const struct apic_api_debug *in,
+              struct apic_api_debug_result *ret);
+
 /* An API whose back end is the custom back end livedata_id. def as for api_create(), with backend_type HTTP;
  * def->backend_api may be absent, or gives timeout, retry_count, req_method and req_uri (the custom back end's path)
  * for display. Request parameters the definition does not map are passed on under their own names. */

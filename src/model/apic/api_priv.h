@@ -71,6 +71,15 @@ int api__reply_publications(struct model *m, struct str api_id, struct apic_api 
  * the routes together make impossible is ERR_APIG_3301 or ERR_APIG_2011. */
 int api__routes(struct model *m, struct str group_id, struct str env_name, struct buf *out, size_t *ret_n);
 
+/* Address and path of the HTTP back end with the variables of the environment filled in. ERR_APIG_3011 and what a
+ * definition is refused with. */
+int api__resolve(struct model *m, const struct apic_api *def, struct str group_id, struct str env_id,
+                 struct str env_name, struct str *ret_address, struct str *ret_path);
+/* ERR_APIG_3458 for what can be defined but not served yet. */
+int api__check_served(struct model *m, const struct apic_api *def);
+/* Ends what is being debugged of an API (STR_NONE: of any) and began before that time. */
+int api__debug_forget(struct model *m, struct str api_id, int64_t before_ms);
+
 /* Takes one publication down. *ret_found: there was one. */
 int api__unpublish(struct model *m, struct str instance_id, struct str api_id, struct str env_id, bool *ret_found);
 

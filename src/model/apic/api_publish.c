@@ -108,8 +108,21 @@ static int resolve_backend(struct model *m, const struct apic_api *def, struct r
 	return in_path == path.n_params ? 0 : err_set(&m->err, ERR_APIG_2027, NULL);
 }
 
+int api__resolve(struct model *m, const struct apic_api *def, struct str group_id, struct str env_id,
+                 struct str env_name, struct str *ret_address, struct str *ret_path)
+{
+	struct release r = {.group_id = group_id, .env_id = env_id, .env_name = env_name};
+	int rc = resolve_backend(m, def, &r);
+
+	if (rc)
+		return rc;
+	*ret_address = r.backend_address;
+	*ret_path = r.backend_path;
+	return 0;
+}
+
 /* What can be written down but not served is refused here, rather than left out in silence. */
-static int check_served(struct model *m, const struct apic_api *def)
+int api__check_served(struct model *m, const struct apic_api *def)
 {
 	if (def->policy_https.n || def->policy_mocks.n)
 		return err_set(&m->err, ERR_APIG_3458, "back end policies");
@@ -263,7 +276,7 @@ static int publish_row(struct model *m, const struct api_row *row, struct str en
 	int rc = api__env_name(m, row->instance_id, env_id, &r.env_name);
 
 	if (rc == 0)
-		rc = check_served(m, def);
+		rc = api__check_served(m, def);
 	if (rc == 0)
 		rc = api__path_parse(m, "req_uri", def->req_uri, true, false, &path);
 	if (rc)

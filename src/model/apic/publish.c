@@ -289,6 +289,73 @@ const struct publish_kind publish_api = {
 	.all = "SELECT env_id || '/' || api_id FROM api_publish ORDER BY api_id, env_id",
 };
 
+/* What is debugged is answered to nobody who does not know the environment's name, and needs no other credential. */
+static int read_debug(struct model *m, struct str stage, struct pub_api *api, bool *ret_found)
+{
+	struct store_rows *rows;
+	int rc = store_query(m->tx, &m->err, &rows,
+	                     "SELECT d.group_id, d.id, d.env_name, a.instance_id, i.project_id, d.path, d.backend_address,"
+	                     " d.backend_path, d.doc FROM api_debug d JOIN api a ON a.id = d.api_id"
+	                     " JOIN instance i ON i.id = a.instance_id WHERE d.id = ?",
+	                     "s", stage);
+
+	if (rc)
+		return rc;
+	*ret_found = store_next(rows);
+	if (*ret_found) {
+		api->group_id = store_str(rows, 0, m->arena);
+		api->env_id = store_str(rows, 1, m->arena);
+		api->env_name = store_str(rows, 2, m->arena);
+		api->instance_id = store_str(rows, 3, m->arena);
+		api->project_id = store_str(rows, 4, m->arena);
+		api->path = store_str(rows, 5, m->arena);
+		api->address = store_str(rows, 6, m->arena);
+		api->backend_path = store_str(rows, 7, m->arena);
+		fill_api(m->arena, store_doc(rows, 8, &doc_apic_api, m->arena), api);
+		api->auth = PUB_AUTH_NONE;
+		api->app_code = false;
+	}
+	return store_done(&rows, &m->err);
+}
+
+static int project_debug(struct model *m, struct pub_batch *batch, struct str key)
+{
+	struct pub_api api = {.retries = -1};
+	struct str stage, group_id, api_id;
+	struct buf value, router;
+	bool found;
+
+	split(key, &stage, &group_id, &api_id);
+	struct str api_key = arena_fmt(m->arena, "%.*s/%.*s", STR_FMT(stage), STR_FMT(api_id));
+	struct str route_key = arena_fmt(m->arena, "%.*s/%.*s", STR_FMT(group_id), STR_FMT(stage));
+	int rc = read_debug(m, stage, &api, &found);
+
+	if (rc)
+		return rc;
+	if (!found) {
+		rc = put(m, batch, "api", api_key, NULL);
+		return rc ? rc : put(m, batch, "route", route_key, NULL);
+	}
+	struct router_route route = {api.method, api.path, api.prefix, api_key};
+
+	buf_init(&value, MAX_API_VALUE);
+	pub_api_encode(&value, &api);
+	rc = put(m, batch, "api", api_key, &value);
+	buf_init(&router, API_MAX_ROUTER);
+	if (rc == 0)
+		rc = router_compile(&route, 1, &router, &m->err);
+	if (rc == 0)
+		return put(m, batch, "route", route_key, &router);
+	buf_done(&router);
+	return rc;
+}
+
+const struct publish_kind publish_debug = {
+	.kind = "debug",
+	.project = project_debug,
+	.all = "SELECT id || '/' || group_id || '/' || api_id FROM api_debug ORDER BY id",
+};
+
 /* Routers. */
 
 /* The routes and their texts are freed at once: a group may have many thousands. */
@@ -299,8 +366,8 @@ static int read_routes(struct model *m, struct arena *a, struct str group_id, st
 	size_t n = 0, cap = 0;
 	struct router_route *list = NULL;
 	int rc = store_query(m->tx, &m->err, &rows,
-	                     "SELECT p.req_method, p.path, p.match_mode, p.api_id FROM api_group g JOIN api_env e"
-	                     " ON e.instance_id = g.instance_id JOIN api_publish p ON p.group_id = g.id"
+	                     "SELECT p.req_method, p.path, p.match_mode, p.env_id || '/' || p.api_id FROM api_group g"
+	                     " JOIN api_env e ON e.instance_id = g.instance_id JOIN api_publish p ON p.group_id = g.id"
 	                     " AND p.env_id = e.id WHERE g.id = ? AND e.name = ?",
 	                     "ss", group_id, env_name);
 

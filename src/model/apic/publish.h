@@ -14,6 +14,7 @@
  *   group     <group_id>                   which group is called by address: to be said of groups DEFAULT
  *   app_auth  <env_id>/<api_id>/<app_id>   the right of an app to call
  *   app_code  <hex SHA-256>                the app behind an AppCode
+ *   debug     <stage>/<group_id>/<api_id>  an environment made for one debugging call, and its router
  *
  * APIs and routes are said by api_publish() and its like. Who creates or deletes a group says "host" for its
  * sub-domain; who binds or unbinds a domain says "host". Who deletes an app says "app_auth" and "app_code" for each of

@@ -25,7 +25,7 @@ extern const struct publish_kind publish_datasource;               /* model/fdi/
 extern const struct publish_kind publish_livedata;                 /* model/livedata/publish.c */
 /* model/apic/publish.h says what their keys are */
 extern const struct publish_kind publish_api, publish_route, publish_group, publish_host;
-extern const struct publish_kind publish_app_auth, publish_app_code;
+extern const struct publish_kind publish_app_auth, publish_app_code, publish_debug;
 
 /* Projects what the outbox holds beyond the published state. m: arena, store, keys, settings; tx is begun and ended
  * here. One thread at a time. */

@@ -187,6 +187,21 @@ CREATE INDEX api_publish_route ON api_publish (group_id, env_id, api_id, req_met
 CREATE INDEX api_publish_env ON api_publish (instance_id, env_id);
 CREATE INDEX api_publish_version ON api_publish (version_id);
 
+-- Definitions that are being debugged, for the time of one call: an environment of its own each, named id. env_name is what
+-- the back end is told.
+CREATE TABLE api_debug (
+	id TEXT PRIMARY KEY,
+	api_id TEXT NOT NULL REFERENCES api (id),
+	group_id TEXT NOT NULL,
+	env_name TEXT NOT NULL,
+	path TEXT NOT NULL,
+	backend_address TEXT,
+	backend_path TEXT,
+	doc TEXT NOT NULL,
+	created_ms BIGINT NOT NULL
+);
+CREATE INDEX api_debug_api ON api_debug (api_id);
+
 -- An app may call an API in an environment. doc: struct apic_api_auth, what has no column. Rows go only by name, never
 -- with what they refer to: a right that is published has to be taken back there as well.
 CREATE TABLE app_auth (

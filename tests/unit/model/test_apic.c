@@ -83,6 +83,7 @@ static struct pub_api published_api(struct fixture *env, struct str env_id, stru
 	return api;
 }
 
+/* The API behind a path: routers lead to "<env_id>/<api_id>". */
 static struct str route_to(struct fixture *env, const char *group, const char *stage, const char *method,
                            const char *path)
 {
@@ -91,7 +92,10 @@ static struct str route_to(struct fixture *env, const char *group, const char *s
 
 	if (!router.p || router_match(router, str_of(method), str_of(path), &match) != ROUTER_FOUND)
 		return STR_NONE;
-	return match.api_id;
+	size_t slash = str_find(match.api_id, '/', 0);
+
+	assert_true(slash < match.api_id.n);
+	return str_sub(match.api_id, slash + 1, match.api_id.n);
 }
 
 #define assert_str(s, text) assert_true(str_is((s), (text)))

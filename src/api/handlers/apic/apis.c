@@ -78,3 +78,8 @@ int apic_list_api_runtime_definition(struct api_call *call, const struct apic_li
 {
 	return api_runtime(&call->m, in->instance_id, in->api_id, in->env_id, out);
 }
+
+int apic_debug_api(struct api_call *call, const struct apic_debug_api_in *in, struct apic_api_debug_result *out)
+{
+	return api_debug(&call->m, in->instance_id, in->api_id, in->body, out);
+}
