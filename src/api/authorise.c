@@ -36,7 +36,7 @@ static int check_instance(struct model *m, const struct api_op *op, struct str p
 	if (n && m->err.text[n - 1] == '.')
 		n--;
 	snprintf(m->err.text + n, sizeof(m->err.text) - n, ";id:%.*s", (int)(instance_id.n < 64 ? instance_id.n : 64),
-	         instance_id.p);
+		 instance_id.p);
 	return rc;
 }
 

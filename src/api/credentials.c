@@ -36,8 +36,11 @@ int api_authenticate(struct model *m, const struct httpd_request *req, struct id
 		.project_id = httpd_header(req, "X-Project-Id"),
 		.domain_id = httpd_header(req, "X-Domain-Id"),
 		.path_project_id = path_project(req->target),
-		.request = {.method = req->method, .path = req->target, .query = req->query, .headers = headers,
-	                    .n_headers = req->n_headers},
+		.request = {.method = req->method,
+			    .path = req->target,
+			    .query = req->query,
+			    .headers = headers,
+			    .n_headers = req->n_headers},
 	};
 
 	for (size_t i = 0; i < req->n_headers; i++)

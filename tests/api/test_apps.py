@@ -123,7 +123,8 @@ def test_members(appiad):
     assert appiad.call('GET', path + '/users').json == {'total': 0, 'id': app['id'], 'users': []}
     candidates = appiad.call('GET', path + '/candidates').json['users']
     assert {'name': 'ann', 'id': ann} in candidates and {'name': 'bob', 'id': bob} in candidates
-    r = appiad.call('PUT', path + '/users', {'users': [{'id': ann, 'roles': ['modify']}, {'id': bob, 'roles': ['admin']}]})
+    members = [{'id': ann, 'roles': ['modify']}, {'id': bob, 'roles': ['admin']}]
+    r = appiad.call('PUT', path + '/users', {'users': members})
     assert r.status == 200 and r.json['total'] == 2
     roles = {u['name']: u['roles'] for u in r.json['users']}
     assert roles == {'ann': ['read', 'modify'], 'bob': ['read', 'access', 'delete', 'modify', 'admin']}
@@ -168,6 +169,18 @@ def test_members_refused(appiad, users):
     r = appiad.call('PUT', f'{APPS}/{app["id"]}/users', {'users': users})
     assert r.status == 400, r
     assert appiad.call('GET', f'{APPS}/{app["id"]}/users').json['total'] == 0
+
+
+def test_delete_with_resources(appiad):
+    app = make(appiad, 'owner of a group')
+    groups = '/v2/{project_id}/apic/instances/{instance_id}/api-groups'
+    r = appiad.call('POST', groups, {'name': 'group_of_app', 'roma_app_id': app['id'], 'version': 'V2'})
+    assert r.status == 201, r
+    refused = appiad.call('DELETE', f'{APPS}/{app["id"]}')
+    assert refused.status == 400 and refused.json['error_code'] == 'ROMA.14014'
+    assert appiad.call('GET', f'{APPS}/{app["id"]}').status == 200
+    assert appiad.call('DELETE', f'{groups}/{r.json["id"]}').status == 204
+    assert appiad.call('DELETE', f'{APPS}/{app["id"]}').status == 200
 
 
 def test_nothing_lost_by_kill(appiad):

@@ -14,7 +14,8 @@ def signed(appiad, method, path, access=None, secret=None, body=None, when=None,
     c = appiad.credentials
     path = path.replace('{project_id}', c['project_id']).replace('{instance_id}', c['instance_id'])
     data = json.dumps(body).encode() if body is not None else b''
-    headers = {'Host': '127.0.0.1', 'X-Sdk-Date': signer.date(when), **{k.replace('_', '-'): v for k, v in extra.items()}}
+    headers = {'Host': '127.0.0.1', 'X-Sdk-Date': signer.date(when)}
+    headers.update({k.replace('_', '-'): v for k, v in extra.items()})
     if body is not None:
         headers['Content-Type'] = 'application/json'
     headers = signer.sign(method, path, data, headers, access or c['access_key'], secret or c['secret_key'])
@@ -152,7 +153,8 @@ def test_temporary_keys(appiad):
     assert r.status == 201, r
     k = r.json['credential']
     call = dict(access=k['access'], secret=k['secret'])
-    assert signed(appiad, 'GET', '/v2/{project_id}/instances', X_Security_Token=k['securitytoken'], **call).status == 200
+    r = signed(appiad, 'GET', '/v2/{project_id}/instances', X_Security_Token=k['securitytoken'], **call)
+    assert r.status == 200, r
     assert signed(appiad, 'GET', '/v2/{project_id}/instances', **call).status == 401, 'without its token'
     bad = k['securitytoken'][:-8] + 'AAAAAAAA'
     assert signed(appiad, 'GET', '/v3/projects', X_Security_Token=bad, **call).status == 401

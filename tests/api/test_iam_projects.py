@@ -51,7 +51,8 @@ def test_unknown(appiad):
 def test_paths_of_other_projects(appiad):
     """A project of somebody else, one that does not exist, an instance of another project: all the same."""
     parent = appiad.credentials['project_id']
-    other = appiad.call('POST', '/v3/projects', {'project': {'name': 'other', 'parent_id': parent}}).json['project']['id']
+    r = appiad.call('POST', '/v3/projects', {'project': {'name': 'other', 'parent_id': parent}})
+    other = r.json['project']['id']
     instance = appiad.credentials['instance_id']
     unknown = appiad.call('GET', f'/v2/{"0" * 32}/instances')
     assert unknown.status == 403 and unknown.json['error_code'] == 'ROMA.4011000'

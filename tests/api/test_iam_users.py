@@ -26,7 +26,8 @@ def test_v3_form(appiad):
     assert user['enabled'] and user['domain_id'] == domain(appiad) and 'password' not in user
     path = '/v3/users/' + user['id']
     assert appiad.call('GET', path).json['user']['name'] == 'jane'
-    assert appiad.call('PATCH', path, {'user': {'name': 'jane.doe', 'description': ''}}).json['user']['name'] == 'jane.doe'
+    changed = appiad.call('PATCH', path, {'user': {'name': 'jane.doe', 'description': ''}}).json['user']
+    assert changed['name'] == 'jane.doe' and changed['description'] == '' and changed['enabled']
     assert [u['id'] for u in appiad.call('GET', '/v3/users?name=jane.doe').json['users']] == [user['id']]
     assert appiad.call('GET', '/v3/users?name=nobody').json['users'] == []
     assert appiad.call('GET', '/v3/users?enabled=false').json['users'] == []
@@ -36,6 +37,13 @@ def test_v3_form(appiad):
     for method, body in (('GET', None), ('DELETE', None), ('PATCH', {'user': {}})):
         r = appiad.call(method, path, body)
         assert r.status == 404 and r.json['error']['code'] == 404
+
+
+def test_update_changes_only_what_is_given(appiad):
+    user = make(appiad, 'sleeper', enabled=False, description='d')
+    for path, method in (('/v3/users/', 'PATCH'), ('/v3.0/OS-USER/users/', 'PUT')):
+        shown = appiad.call(method, path + user, {'user': {'password': PASSWORD}}).json['user']
+        assert shown['enabled'] is False and shown['description'] == 'd'
 
 
 def test_os_user_form(appiad):
@@ -69,7 +77,8 @@ def test_unique(appiad):
     make(appiad, 'first', email='f@example.com', areacode='1', phone='555', xuser_type='T', xuser_id='7')
     for fields, code in (({'name': 'first'}, '1109'), ({'email': 'f@example.com'}, '1110'),
                          ({'areacode': '1', 'phone': '555'}, '1111'), ({'xuser_type': 'T', 'xuser_id': '7'}, '1113')):
-        r = appiad.call('POST', '/v3.0/OS-USER/users', {'user': {'name': 'second', 'domain_id': domain(appiad), **fields}})
+        user = {'name': 'second', 'domain_id': domain(appiad), **fields}
+        r = appiad.call('POST', '/v3.0/OS-USER/users', {'user': user})
         assert r.status == 400 and r.json['error_code'] == code, r
     assert appiad.call('POST', '/v3/users', {'user': {'name': 'first'}}).status == 409
     assert appiad.call('POST', '/v3.0/OS-USER/users', {'user': {'name': 'z', 'domain_id': '0' * 32}}).status == 403

@@ -11,8 +11,8 @@
 #define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 #define MIXED "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
-#define COLUMNS \
-	"SELECT k.access, k.user_id, k.description, k.active, k.created_ms, k.last_use_ms FROM iam_access_key k" \
+#define COLUMNS                                                                                                        \
+	"SELECT k.access, k.user_id, k.description, k.active, k.created_ms, k.last_use_ms FROM iam_access_key k"       \
 	" JOIN iam_user u ON u.id = k.user_id WHERE u.domain_id = ?"
 
 static void read_key(struct model *m, struct store_rows *rows, struct iam_credential *k)
@@ -36,8 +36,8 @@ int iam_access_key_list_of(struct model *m, struct str user_id, struct iam_crede
 	if (rc == 0)
 		rc = iam_user_find(m, user, &account);
 	if (rc == 0)
-		rc = store_query(m->tx, &m->err, &rows, COLUMNS " AND k.user_id = ? ORDER BY k.created_ms, k.access", "ss",
-		                 m->who->domain_id, user);
+		rc = store_query(m->tx, &m->err, &rows, COLUMNS " AND k.user_id = ? ORDER BY k.created_ms, k.access",
+				 "ss", m->who->domain_id, user);
 	if (rc)
 		return rc;
 	ret->v = ARENA_ARRAY(m->arena, struct iam_credential, IAM_MAX_KEYS + 1);
@@ -68,14 +68,15 @@ int iam_access_key_show(struct model *m, struct str access, struct iam_credentia
 }
 
 int iam_access_key_make(struct model *m, struct str user_id, struct str description, struct str *ret_access,
-                        struct str *ret_secret)
+			struct str *ret_secret)
 {
 	struct str access = rnd_text(m->arena, 20, UPPER), secret = rnd_text(m->arena, 40, MIXED);
 	struct str sealed = sign_seal(m->arena, m->keys, IAM_SEAL_SECRET, secret);
-	int rc = store_exec(m->tx, &m->err, NULL,
-	                    "INSERT INTO iam_access_key (access, user_id, secret_sealed, description, active, last_use_ms,"
-	                    " failures, locked_until_ms, created_ms) VALUES (?, ?, ?, ?, 1, 0, 0, 0, ?)",
-	                    "ssssi", access, user_id, sealed, description.p ? description : STR(""), m->now_ms);
+	int rc = store_exec(
+		m->tx, &m->err, NULL,
+		"INSERT INTO iam_access_key (access, user_id, secret_sealed, description, active, last_use_ms,"
+		" failures, locked_until_ms, created_ms) VALUES (?, ?, ?, ?, 1, 0, 0, 0, ?)",
+		"ssssi", access, user_id, sealed, description.p ? description : STR(""), m->now_ms);
 
 	if (rc == 0)
 		rc = store_outbox(m->tx, &m->err, STR("access_key"), access);
@@ -95,7 +96,8 @@ int iam_access_key_create(struct model *m, struct str user_id, struct str descri
 	if (rc == 0 && description.n > 255)
 		rc = err_set(&m->err, ERR_IAM_0007, "credential.description: must not be longer than 255 characters");
 	if (rc == 0 && keys.n >= IAM_MAX_KEYS)
-		rc = err_set_text(&m->err, ERR_400, "The user has %d access keys already, which is the maximum.", IAM_MAX_KEYS);
+		rc = err_set_text(&m->err, ERR_400, "The user has %d access keys already, which is the maximum.",
+				  IAM_MAX_KEYS);
 	if (rc == 0)
 		rc = iam_access_key_make(m, user_id.n ? user_id : m->who->user_id, description, &access, &secret);
 	if (rc == 0)
@@ -106,7 +108,7 @@ int iam_access_key_create(struct model *m, struct str user_id, struct str descri
 }
 
 int iam_access_key_update(struct model *m, struct str access, struct str status, struct str description,
-                          struct iam_credential *ret)
+			  struct iam_credential *ret)
 {
 	int64_t active = str_is(status, "active");
 	int rc = iam_access_key_show(m, access, ret);
@@ -114,10 +116,11 @@ int iam_access_key_update(struct model *m, struct str access, struct str status,
 	if (rc == 0 && description.n > 255)
 		rc = err_set(&m->err, ERR_IAM_0007, "credential.description: must not be longer than 255 characters");
 	if (rc == 0)
-		rc = store_exec(m->tx, &m->err, NULL,
-		                "UPDATE iam_access_key SET active = COALESCE(?, active), description = COALESCE(?, description)"
-		                " WHERE access = ?",
-		                "nss", status.p ? &active : NULL, description, access);
+		rc = store_exec(
+			m->tx, &m->err, NULL,
+			"UPDATE iam_access_key SET active = COALESCE(?, active), description = COALESCE(?, description)"
+			" WHERE access = ?",
+			"nss", status.p ? &active : NULL, description, access);
 	if (rc == 0)
 		rc = store_outbox(m->tx, &m->err, STR("access_key"), access);
 	return rc ? rc : iam_access_key_show(m, access, ret);
@@ -154,7 +157,8 @@ static int lender(struct model *m, const struct iam_identity_token *asked, struc
 		return err_set(&m->err, ERR_IAM_0001, NULL);
 	/* A temporary key must not beget others without end. */
 	if (m->who->access_key.p)
-		return err_set_text(&m->err, ERR_IAM_0002, "A temporary access key is issued for a token, not for an access key.");
+		return err_set_text(&m->err, ERR_IAM_0002,
+				    "A temporary access key is issued for a token, not for an access key.");
 	key->user_id = m->who->user_id;
 	key->project_id = m->who->project_id;
 	return 0;
@@ -169,7 +173,7 @@ int iam_access_key_lend(struct model *m, const struct iam_token_auth *auth, stru
 		return err_set(&m->err, ERR_IAM_1102, "auth.identity.methods");
 	if (str_is(identity->methods.v[0], "assume_role")) /* there are no agencies to assume */
 		return err_set_status(&m->err, ERR_IAM_0004, 403, "agency" ERR_NEXT "%.*s",
-		                      STR_FMT(identity->assume_role ? identity->assume_role->agency_name : STR("")));
+				      STR_FMT(identity->assume_role ? identity->assume_role->agency_name : STR("")));
 	if (identity->policy) /* narrower than the user: not something this installation can enforce */
 		return err_set(&m->err, ERR_IAM_1102, "auth.identity.policy");
 	int rc = lender(m, identity->token, &key);

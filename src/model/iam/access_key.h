@@ -15,12 +15,12 @@ int iam_access_key_show(struct model *m, struct str access, struct iam_credentia
 int iam_access_key_create(struct model *m, struct str user_id, struct str description, struct iam_credential *ret);
 /* status "active" or "inactive"; absent parts stay as they are. */
 int iam_access_key_update(struct model *m, struct str access, struct str status, struct str description,
-                          struct iam_credential *ret);
+			  struct iam_credential *ret);
 int iam_access_key_delete(struct model *m, struct str access);
 
 /* Stores a new key without asking who calls; for the first start too. */
 int iam_access_key_make(struct model *m, struct str user_id, struct str description, struct str *ret_access,
-                        struct str *ret_secret);
+			struct str *ret_secret);
 
 /* A temporary key for the holder of a token (auth->identity.token.id, or the caller), with a security token. Nothing is
  * stored: the security token holds it, sealed. */

@@ -7,21 +7,23 @@
 #define MAX_ATTEMPTS 4
 
 /* The bits of the built-in groups are distinct powers of two. */
-#define COLUMNS \
-	"SELECT u.id, u.name, u.domain_id, d.name, u.description, u.access_mode, u.email, u.areacode, u.phone," \
-	" u.xuser_type, u.xuser_id, u.password_hash, u.password_strength, u.enabled, u.owner, u.change_password," \
-	" CAST((SELECT COALESCE(SUM(DISTINCT g.roles), 0) FROM iam_group g JOIN iam_group_user gu ON gu.group_id = g.id" \
+#define COLUMNS                                                                                                        \
+	"SELECT u.id, u.name, u.domain_id, d.name, u.description, u.access_mode, u.email, u.areacode, u.phone,"        \
+	" u.xuser_type, u.xuser_id, u.password_hash, u.password_strength, u.enabled, u.owner, u.change_password,"      \
+	" CAST((SELECT COALESCE(SUM(DISTINCT g.roles), 0) FROM iam_group g JOIN iam_group_user gu ON gu.group_id = "   \
+	"g.id"                                                                                                         \
 	" WHERE gu.user_id = u.id) AS BIGINT), u.password_ms, u.tokens_after_ms, u.last_login_ms, u.failing_since_ms," \
-	" u.locked_until_ms, u.created_ms, u.updated_ms, u.failures" \
+	" u.locked_until_ms, u.created_ms, u.updated_ms, u.failures"                                                   \
 	" FROM iam_user u JOIN iam_domain d ON d.id = u.domain_id"
 
 static void read_account(struct model *m, struct store_rows *rows, struct iam_account *a)
 {
-	struct str *texts[] = {&a->id,          &a->name,  &a->domain_id,  &a->domain_name, &a->description,
-	                       &a->access_mode, &a->email, &a->areacode,   &a->phone,       &a->xuser_type,
-	                       &a->xuser_id,    &a->password_hash, &a->password_strength};
+	struct str *texts[] = {
+		&a->id,          &a->name,          &a->domain_id,        &a->domain_name, &a->description,
+		&a->access_mode, &a->email,         &a->areacode,         &a->phone,       &a->xuser_type,
+		&a->xuser_id,    &a->password_hash, &a->password_strength};
 	int64_t *numbers[] = {&a->password_ms,     &a->tokens_after_ms, &a->last_login_ms, &a->failing_since_ms,
-	                      &a->locked_until_ms, &a->created_ms,      &a->updated_ms,    &a->failures};
+			      &a->locked_until_ms, &a->created_ms,      &a->updated_ms,    &a->failures};
 	int col = 0;
 
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
@@ -57,31 +59,31 @@ int iam_account_by_id(struct model *m, struct str id, struct iam_account *ret, b
 }
 
 int iam_account_by_name(struct model *m, struct str name, struct str domain_id, struct str domain_name,
-                        struct iam_account *ret, bool *ret_found)
+			struct iam_account *ret, bool *ret_found)
 {
 	struct store_rows *rows;
 	int rc = store_query(m->tx, &m->err, &rows,
-	                     COLUMNS " WHERE u.name = ? AND d.id = COALESCE(?, d.id) AND d.name = COALESCE(?, d.name)",
-	                     "sss", name, domain_id, domain_name);
+			     COLUMNS " WHERE u.name = ? AND d.id = COALESCE(?, d.id) AND d.name = COALESCE(?, d.name)",
+			     "sss", name, domain_id, domain_name);
 
 	return rc ? rc : read_only(m, rows, ret, ret_found);
 }
 
 int iam_place_find(struct model *m, struct str domain_id, struct str id, struct str name, struct iam_place *ret,
-                   bool *ret_found)
+		   bool *ret_found)
 {
 	struct store_rows *rows;
 	int rc = store_query(m->tx, &m->err, &rows,
-	                     "SELECT id, name, domain_id, enabled FROM project WHERE domain_id = ?"
-	                     " AND id = COALESCE(?, id) AND name = COALESCE(?, name) ORDER BY created_ms, id LIMIT 1",
-	                     "sss", domain_id, id, id.p ? STR_NONE : name);
+			     "SELECT id, name, domain_id, enabled FROM project WHERE domain_id = ?"
+			     " AND id = COALESCE(?, id) AND name = COALESCE(?, name) ORDER BY created_ms, id LIMIT 1",
+			     "sss", domain_id, id, id.p ? STR_NONE : name);
 
 	if (rc)
 		return rc;
 	*ret_found = store_next(rows);
 	if (*ret_found)
 		*ret = (struct iam_place){store_str(rows, 0, m->arena), store_str(rows, 1, m->arena),
-		                          store_str(rows, 2, m->arena), store_int(rows, 3)};
+					  store_str(rows, 2, m->arena), store_int(rows, 3)};
 	return store_done(&rows, &m->err);
 }
 

@@ -7,7 +7,8 @@
 
 /* A user as stored, with its account. Strings live in m->arena. */
 struct iam_account {
-	struct str id, name, domain_id, domain_name, description, access_mode, email, areacode, phone, xuser_type, xuser_id;
+	struct str id, name, domain_id, domain_name, description, access_mode, email, areacode, phone, xuser_type,
+		xuser_id;
 	struct str password_hash, password_strength;
 	bool enabled, owner, change_password;
 	unsigned roles; /* of its groups */
@@ -25,11 +26,11 @@ struct iam_place {
 int iam_account_by_id(struct model *m, struct str id, struct iam_account *ret, bool *ret_found);
 /* domain_id or domain_name (the other STR_NONE); both absent: any, as long as only one domain has such a user. */
 int iam_account_by_name(struct model *m, struct str name, struct str domain_id, struct str domain_name,
-                        struct iam_account *ret, bool *ret_found);
+			struct iam_account *ret, bool *ret_found);
 
 /* A project of the domain, by id, or by name when id is STR_NONE. */
 int iam_place_find(struct model *m, struct str domain_id, struct str id, struct str name, struct iam_place *ret,
-                   bool *ret_found);
+		   bool *ret_found);
 
 /* Runs fn in write transactions of its own, m->tx being NULL before and after, again when it lost against another
  * one. For operations without a transaction of the dispatcher's. */

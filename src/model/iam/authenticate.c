@@ -26,8 +26,8 @@ static int refuse(struct model *m, const char *why)
 
 static void identify(const struct iam_account *a, struct identity *who)
 {
-	*who = (struct identity){.user_id = a->id, .user_name = a->name, .domain_id = a->domain_id,
-	                         .domain_name = a->domain_name};
+	*who = (struct identity){
+		.user_id = a->id, .user_name = a->name, .domain_id = a->domain_id, .domain_name = a->domain_name};
 	iam_roles_set(who, a->roles);
 }
 
@@ -123,8 +123,9 @@ static int read_permanent(struct model *m, struct key *key, struct str *ret_user
 {
 	struct store_rows *rows;
 	int rc = store_query(m->tx, &m->err, &rows,
-	                     "SELECT user_id, secret_sealed, failures, locked_until_ms, last_use_ms FROM iam_access_key"
-	                     " WHERE access = ? AND active = 1", "s", key->access);
+			     "SELECT user_id, secret_sealed, failures, locked_until_ms, last_use_ms FROM iam_access_key"
+			     " WHERE access = ? AND active = 1",
+			     "s", key->access);
 
 	if (rc)
 		return rc;
@@ -153,8 +154,9 @@ static int find_permanent(struct model *m, struct key *key)
 	if (!found)
 		return refuse(m, "verify ak sk signature fail");
 	if (key->locked_until_ms > m->now_ms)
-		return err_set_text(&m->err, ERR_IAM_0061,
-		                    "Incorrect IAM authentication information: AK access failed to reach the limit,forbidden");
+		return err_set_text(
+			&m->err, ERR_IAM_0061,
+			"Incorrect IAM authentication information: AK access failed to reach the limit,forbidden");
 	if (!sign_open(m->arena, m->keys, IAM_SEAL_SECRET, key->secret, &key->secret))
 		return err_set(&m->err, ERR_APPIA_0500, "the secret of an access key cannot be opened");
 	return 0;
@@ -163,21 +165,23 @@ static int find_permanent(struct model *m, struct key *key)
 static int note_failure(struct model *m, void *arg)
 {
 	const struct key *key = arg;
-	int rc = store_exec(m->tx, &m->err, NULL, "UPDATE iam_access_key SET failures = failures + 1 WHERE access = ?", "s",
-	                    key->access);
+	int rc = store_exec(m->tx, &m->err, NULL, "UPDATE iam_access_key SET failures = failures + 1 WHERE access = ?",
+			    "s", key->access);
 
 	return rc ? rc
-	          : store_exec(m->tx, &m->err, NULL,
-	                       "UPDATE iam_access_key SET failures = 0, locked_until_ms = ? WHERE access = ? AND failures >= ?",
-	                       "isi", m->now_ms + IAM_KEY_LOCK_MS, key->access, (int64_t)IAM_KEY_FAILURES);
+		  : store_exec(m->tx, &m->err, NULL,
+			       "UPDATE iam_access_key SET failures = 0, locked_until_ms = ? WHERE access = ? AND "
+			       "failures >= ?",
+			       "isi", m->now_ms + IAM_KEY_LOCK_MS, key->access, (int64_t)IAM_KEY_FAILURES);
 }
 
 static int note_use(struct model *m, void *arg)
 {
 	const struct key *key = arg;
 
-	return store_exec(m->tx, &m->err, NULL, "UPDATE iam_access_key SET failures = 0, last_use_ms = ? WHERE access = ?",
-	                  "is", m->now_ms, key->access);
+	return store_exec(m->tx, &m->err, NULL,
+			  "UPDATE iam_access_key SET failures = 0, last_use_ms = ? WHERE access = ?", "is", m->now_ms,
+			  key->access);
 }
 
 /* Book-keeping must not refuse what is right, nor turn a wrong signature into another error. */
@@ -191,7 +195,7 @@ static void note(struct model *m, struct key *key, bool right)
 }
 
 static int verify(struct model *m, const struct iam_credentials *c, const struct sign_header *header,
-                  const struct key *key, bool *ret_mismatch)
+		  const struct key *key, bool *ret_mismatch)
 {
 	*ret_mismatch = false;
 	switch (sign_verify(m->arena, &c->request, header, key->secret, m->now_ms, NULL)) {
@@ -247,7 +251,7 @@ static int admit(struct model *m, const struct key *key)
 }
 
 static int by_key(struct model *m, const struct iam_credentials *c, const struct sign_header *header,
-                  struct identity *ret)
+		  struct identity *ret)
 {
 	struct key key = {.access = header->access};
 	bool mismatch;

@@ -16,6 +16,6 @@ struct iam_bootstrap_result {
  * the caller's write transaction, so that he may keep the secrets safe before it commits. *ret_created false: the
  * installation has an account already, nothing was changed, *ret is untouched. */
 int iam_bootstrap(struct model *m, struct str domain, struct str user, struct str password,
-                  struct iam_bootstrap_result *ret, bool *ret_created);
+		  struct iam_bootstrap_result *ret, bool *ret_created);
 
 #endif

@@ -39,7 +39,7 @@ static struct str url_of(struct model *m, const struct service *s, struct str pr
 		return arena_fmt(m->arena, "%.*s%.*s", STR_FMT(m->settings->management_url), STR_FMT(path));
 	rest = str_sub(rest, 1, rest.n);
 	return arena_fmt(m->arena, "%.*s%.*s%.*s%.*s", STR_FMT(m->settings->management_url), STR_FMT(before),
-	                 STR_FMT(project), STR_FMT(rest));
+			 STR_FMT(project), STR_FMT(rest));
 }
 
 static bool in_project(const struct service *s)

@@ -12,7 +12,8 @@ void iam_catalog_for_token(struct model *m, struct str project_id, struct iam_to
 
 void iam_region_list_all(struct model *m, struct iam_region_array *ret);
 void iam_service_list_all(struct model *m, struct str type, struct iam_service_array *ret);
-void iam_endpoint_list_all(struct model *m, struct str interface, struct str service_id, struct iam_endpoint_array *ret);
+void iam_endpoint_list_all(struct model *m, struct str interface, struct str service_id,
+			   struct iam_endpoint_array *ret);
 /* Error: ERR_IAM_0004. */
 int iam_region_show(struct model *m, struct str id, struct iam_region *ret);
 int iam_service_show(struct model *m, struct str id, struct iam_service *ret);

@@ -14,10 +14,10 @@ int iam_group_create_all(struct model *m, struct str domain_id)
 
 	for (size_t i = 0; i < IAM_ROLES && rc == 0; i++)
 		rc = store_exec(m->tx, &m->err, NULL,
-		                "INSERT INTO iam_group (id, domain_id, name, description, roles, created_ms)"
-		                " VALUES (?, ?, ?, ?, ?, ?)",
-		                "ssssii", rnd_id(m->arena), domain_id, str_of(iam_roles[i].group),
-		                str_of(iam_roles[i].description), (int64_t)iam_roles[i].bit, m->now_ms);
+				"INSERT INTO iam_group (id, domain_id, name, description, roles, created_ms)"
+				" VALUES (?, ?, ?, ?, ?, ?)",
+				"ssssii", rnd_id(m->arena), domain_id, str_of(iam_roles[i].group),
+				str_of(iam_roles[i].description), (int64_t)iam_roles[i].bit, m->now_ms);
 	return rc;
 }
 
@@ -25,10 +25,10 @@ int iam_group_list_by(struct model *m, struct str user_id, struct str name, stru
 {
 	struct store_rows *rows;
 	int rc = store_query(m->tx, &m->err, &rows,
-	                     "SELECT id, domain_id, name, description, created_ms FROM iam_group WHERE domain_id = ?"
-	                     " AND name = COALESCE(?, name) AND (CAST(? AS TEXT) IS NULL OR id IN"
-	                     " (SELECT group_id FROM iam_group_user WHERE user_id = ?)) ORDER BY name",
-	                     "ssss", m->who->domain_id, name, user_id, user_id);
+			     "SELECT id, domain_id, name, description, created_ms FROM iam_group WHERE domain_id = ?"
+			     " AND name = COALESCE(?, name) AND (CAST(? AS TEXT) IS NULL OR id IN"
+			     " (SELECT group_id FROM iam_group_user WHERE user_id = ?)) ORDER BY name",
+			     "ssss", m->who->domain_id, name, user_id, user_id);
 
 	if (rc)
 		return rc;
@@ -54,8 +54,9 @@ static int find_both(struct model *m, struct str group_id, struct str user_id, i
 	int rc = iam_require_administrator(m);
 
 	if (rc == 0)
-		rc = store_get_int(m->tx, &m->err, ret_roles, &found, "SELECT roles FROM iam_group WHERE id = ? AND domain_id = ?",
-		                   "ss", group_id, m->who->domain_id);
+		rc = store_get_int(m->tx, &m->err, ret_roles, &found,
+				   "SELECT roles FROM iam_group WHERE id = ? AND domain_id = ?", "ss", group_id,
+				   m->who->domain_id);
 	if (rc == 0 && !found)
 		rc = err_set(&m->err, ERR_IAM_0004, "group" ERR_NEXT "%.*s", STR_FMT(group_id));
 	return rc ? rc : iam_user_find(m, user_id, &account);
@@ -67,9 +68,9 @@ int iam_group_add(struct model *m, struct str group_id, struct str user_id)
 	int rc = find_both(m, group_id, user_id, &roles);
 
 	return rc ? rc
-	          : store_exec(m->tx, &m->err, NULL,
-	                       "INSERT INTO iam_group_user (group_id, user_id) VALUES (?, ?) ON CONFLICT DO NOTHING", "ss",
-	                       group_id, user_id);
+		  : store_exec(m->tx, &m->err, NULL,
+			       "INSERT INTO iam_group_user (group_id, user_id) VALUES (?, ?) ON CONFLICT DO NOTHING",
+			       "ss", group_id, user_id);
 }
 
 int iam_group_remove(struct model *m, struct str group_id, struct str user_id)
@@ -78,15 +79,18 @@ int iam_group_remove(struct model *m, struct str group_id, struct str user_id)
 	int rc = find_both(m, group_id, user_id, &roles);
 
 	if (rc == 0)
-		rc = store_exec(m->tx, &m->err, &removed, "DELETE FROM iam_group_user WHERE group_id = ? AND user_id = ?", "ss",
-		                group_id, user_id);
+		rc = store_exec(m->tx, &m->err, &removed,
+				"DELETE FROM iam_group_user WHERE group_id = ? AND user_id = ?", "ss", group_id,
+				user_id);
 	if (rc == 0 && removed == 0)
 		return err_set(&m->err, ERR_IAM_0004, "user in the group" ERR_NEXT "%.*s", STR_FMT(user_id));
 	if (rc == 0 && iam_roles[0].bit == (unsigned)roles)
 		rc = store_get_int(m->tx, &m->err, &left, NULL,
-		                   "SELECT COUNT(*) FROM iam_group_user gu JOIN iam_user u ON u.id = gu.user_id"
-		                   " WHERE gu.group_id = ? AND u.enabled = 1", "s", group_id);
+				   "SELECT COUNT(*) FROM iam_group_user gu JOIN iam_user u ON u.id = gu.user_id"
+				   " WHERE gu.group_id = ? AND u.enabled = 1",
+				   "s", group_id);
 	if (rc == 0 && left == 0)
-		rc = err_set_text(&m->err, ERR_IAM_0002, "The last administrator of the account cannot give the role up.");
+		rc = err_set_text(&m->err, ERR_IAM_0002,
+				  "The last administrator of the account cannot give the role up.");
 	return rc;
 }

@@ -12,7 +12,7 @@
 /* Each hash takes 64 MB and a core for a while. A user always has the same lane, so that many attempts at once are
  * counted one after the other and cannot outrun the lock. */
 static pthread_mutex_t lanes[4] = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER,
-                                   PTHREAD_MUTEX_INITIALIZER};
+				   PTHREAD_MUTEX_INITIALIZER};
 
 static pthread_once_t dummy_once = PTHREAD_ONCE_INIT;
 static char dummy[256];
@@ -44,17 +44,18 @@ static int find(struct model *m, const struct iam_login *login, struct iam_accou
 static int note_failure(struct model *m, void *arg)
 {
 	const struct iam_account *a = arg;
-	int rc = store_exec(m->tx, &m->err, NULL,
-	                    "UPDATE iam_user SET failures = CASE WHEN failing_since_ms <= ? THEN 1 ELSE failures + 1 END,"
-	                    " failing_since_ms = CASE WHEN failing_since_ms <= ? THEN ? ELSE failing_since_ms END"
-	                    " WHERE id = ?",
-	                    "iiis", m->now_ms - IAM_LOCK_WINDOW_MS, m->now_ms - IAM_LOCK_WINDOW_MS, m->now_ms, a->id);
+	int rc = store_exec(
+		m->tx, &m->err, NULL,
+		"UPDATE iam_user SET failures = CASE WHEN failing_since_ms <= ? THEN 1 ELSE failures + 1 END,"
+		" failing_since_ms = CASE WHEN failing_since_ms <= ? THEN ? ELSE failing_since_ms END"
+		" WHERE id = ?",
+		"iiis", m->now_ms - IAM_LOCK_WINDOW_MS, m->now_ms - IAM_LOCK_WINDOW_MS, m->now_ms, a->id);
 
 	return rc ? rc
-	          : store_exec(m->tx, &m->err, NULL,
-	                       "UPDATE iam_user SET failures = 0, failing_since_ms = 0, locked_until_ms = ?"
-	                       " WHERE id = ? AND failures >= ?",
-	                       "isi", m->now_ms + m->settings->lock_for_ms, a->id, m->settings->lock_after);
+		  : store_exec(m->tx, &m->err, NULL,
+			       "UPDATE iam_user SET failures = 0, failing_since_ms = 0, locked_until_ms = ?"
+			       " WHERE id = ? AND failures >= ?",
+			       "isi", m->now_ms + m->settings->lock_for_ms, a->id, m->settings->lock_after);
 }
 
 static int note_success(struct model *m, void *arg)
@@ -62,8 +63,8 @@ static int note_success(struct model *m, void *arg)
 	const struct iam_account *a = arg;
 
 	return store_exec(m->tx, &m->err, NULL,
-	                  "UPDATE iam_user SET failures = 0, failing_since_ms = 0, last_login_ms = ? WHERE id = ?", "is",
-	                  m->now_ms, a->id);
+			  "UPDATE iam_user SET failures = 0, failing_since_ms = 0, last_login_ms = ? WHERE id = ?",
+			  "is", m->now_ms, a->id);
 }
 
 static int check(struct model *m, const struct iam_login *login, struct str password, struct iam_account *ret)
@@ -117,9 +118,12 @@ static bool mirrors(struct str password, struct str name)
 int iam_password_policy(struct model *m, const struct iam_account *account, struct str password)
 {
 	if (mirrors(password, account->name))
-		return err_set_text(&m->err, ERR_1118, "The password must not be the user name or the user name backward.");
-	if ((account->email.n && str_eq(password, account->email)) || (account->phone.n && str_eq(password, account->phone)))
-		return err_set_text(&m->err, ERR_1118, "The password must not be the mail address or the phone number.");
+		return err_set_text(&m->err, ERR_1118,
+				    "The password must not be the user name or the user name backward.");
+	if ((account->email.n && str_eq(password, account->email)) ||
+	    (account->phone.n && str_eq(password, account->phone)))
+		return err_set_text(&m->err, ERR_1118,
+				    "The password must not be the mail address or the phone number.");
 	return 0;
 }
 
@@ -154,11 +158,11 @@ int iam_password_set(struct model *m, const struct iam_account *account, struct 
 		return err_set_retriable(&m->err, ERR_APPIA_0503, NULL);
 	/* Tokens issued in this very millisecond are older. */
 	int rc = store_exec(m->tx, &m->err, NULL,
-	                    "UPDATE iam_user SET password_hash = ?, password_strength = ?, password_ms = ?,"
-	                    " change_password = ?, tokens_after_ms = ?, failures = 0, failing_since_ms = 0,"
-	                    " locked_until_ms = 0, updated_ms = ? WHERE id = ?",
-	                    "ssiiiis", hash, iam_password_strength(password), m->now_ms, (int64_t)change, m->now_ms + 1,
-	                    m->now_ms, account->id);
+			    "UPDATE iam_user SET password_hash = ?, password_strength = ?, password_ms = ?,"
+			    " change_password = ?, tokens_after_ms = ?, failures = 0, failing_since_ms = 0,"
+			    " locked_until_ms = 0, updated_ms = ? WHERE id = ?",
+			    "ssiiiis", hash, iam_password_strength(password), m->now_ms, (int64_t)change, m->now_ms + 1,
+			    m->now_ms, account->id);
 
 	return rc ? rc : store_outbox(m->tx, &m->err, STR("user"), account->id);
 }

@@ -37,10 +37,10 @@ int iam_project_list_by(struct model *m, const struct iam_project_filter *f, str
 	    (f->is_domain && *f->is_domain) || page > INT32_MAX)
 		return 0;
 	int rc = store_query(m->tx, &m->err, &rows,
-	                     COLUMNS " AND name = COALESCE(?, name) AND (enabled = ? OR ? = -1)"
-	                             " ORDER BY created_ms, id LIMIT ? OFFSET ?",
-	                     "ssiiii", domain, f->name, (int64_t)(f->enabled ? *f->enabled : 0),
-	                     (int64_t)(f->enabled ? 0 : -1), limit, (page - 1) * limit);
+			     COLUMNS " AND name = COALESCE(?, name) AND (enabled = ? OR ? = -1)"
+				     " ORDER BY created_ms, id LIMIT ? OFFSET ?",
+			     "ssiiii", domain, f->name, (int64_t)(f->enabled ? *f->enabled : 0),
+			     (int64_t)(f->enabled ? 0 : -1), limit, (page - 1) * limit);
 
 	if (rc)
 		return rc;
@@ -84,6 +84,7 @@ int iam_project_create(struct model *m, const struct iam_project *in, struct iam
 	struct str domain = m->who->domain_id, id = rnd_id(m->arena);
 	struct iam_place parent;
 	bool found = true;
+	int64_t n = 0;
 	int rc = iam_require_administrator(m);
 
 	/* Below a region's project, or below the account: projects have one level here. */
@@ -94,11 +95,18 @@ int iam_project_create(struct model *m, const struct iam_project *in, struct iam
 	if (rc == 0)
 		rc = name_free(m, in->name, STR_NONE);
 	if (rc == 0)
-		rc = store_exec(m->tx, &m->err, NULL,
-		                "INSERT INTO project (id, domain_id, name, description, enabled, created_ms, updated_ms)"
-		                " VALUES (?, ?, ?, ?, 1, ?, ?)",
-		                "ssssii", id, domain, in->name, in->description.p ? in->description : STR(""), m->now_ms,
-		                m->now_ms);
+		rc = store_get_int(m->tx, &m->err, &n, NULL, "SELECT COUNT(*) FROM project WHERE domain_id = ?", "s",
+				   domain);
+	if (rc == 0 && n >= MAX_PROJECTS)
+		rc = err_set_text(&m->err, ERR_IAM_0002, "The account has %d projects, which is the maximum.",
+				  MAX_PROJECTS);
+	if (rc == 0)
+		rc = store_exec(
+			m->tx, &m->err, NULL,
+			"INSERT INTO project (id, domain_id, name, description, enabled, created_ms, updated_ms)"
+			" VALUES (?, ?, ?, ?, 1, ?, ?)",
+			"ssssii", id, domain, in->name, in->description.p ? in->description : STR(""), m->now_ms,
+			m->now_ms);
 	return rc ? rc : iam_project_show(m, id, ret);
 }
 
@@ -112,9 +120,9 @@ int iam_project_update(struct model *m, struct str id, const struct iam_project 
 		rc = name_free(m, in->name, id);
 	if (rc == 0)
 		rc = store_exec(m->tx, &m->err, NULL,
-		                "UPDATE project SET name = COALESCE(?, name), description = COALESCE(?, description),"
-		                " updated_ms = ? WHERE id = ?",
-		                "ssis", in->name, in->description, m->now_ms, id);
+				"UPDATE project SET name = COALESCE(?, name), description = COALESCE(?, description),"
+				" updated_ms = ? WHERE id = ?",
+				"ssis", in->name, in->description, m->now_ms, id);
 	return rc ? rc : iam_project_show(m, id, ret);
 }
 
@@ -126,6 +134,6 @@ int iam_project_suspend(struct model *m, struct str id, bool suspended)
 	if (rc == 0)
 		rc = iam_project_show(m, id, &project);
 	return rc ? rc
-	          : store_exec(m->tx, &m->err, NULL, "UPDATE project SET enabled = ?, updated_ms = ? WHERE id = ?", "iis",
-	                       (int64_t)!suspended, m->now_ms, id);
+		  : store_exec(m->tx, &m->err, NULL, "UPDATE project SET enabled = ?, updated_ms = ? WHERE id = ?",
+			       "iis", (int64_t)!suspended, m->now_ms, id);
 }

@@ -10,7 +10,7 @@
 struct iam_project_filter {
 	struct str domain_id, name, parent_id;
 	const bool *enabled, *is_domain; /* NULL: all */
-	int64_t page, per_page;          /* per_page 0: all */
+	int64_t page, per_page; /* per_page 0: all */
 };
 
 int iam_project_list_by(struct model *m, const struct iam_project_filter *filter, struct iam_project_array *ret);

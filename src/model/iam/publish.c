@@ -6,7 +6,7 @@
 static int put(struct model *m, struct pub_batch *batch, struct str key, struct buf *value)
 {
 	int rc = value->failed ? err_set(&m->err, ERR_APPIA_0500, "a published value is too large")
-	                       : pub_put(batch, key, buf_view(value), &m->err);
+			       : pub_put(batch, key, buf_view(value), &m->err);
 
 	buf_done(value);
 	return rc;
@@ -36,17 +36,19 @@ const struct publish_kind publish_user = {"user", project_user, "SELECT id FROM 
 static int read_key(struct model *m, struct str access, struct pub_ak *ret, bool *ret_found)
 {
 	struct store_rows *rows;
-	int rc = store_query(m->tx, &m->err, &rows,
-	                     "SELECT k.user_id, k.secret_sealed, (SELECT p.id FROM project p WHERE p.domain_id = u.domain_id"
-	                     " ORDER BY p.created_ms, p.id LIMIT 1) FROM iam_access_key k JOIN iam_user u ON u.id = k.user_id"
-	                     " WHERE k.access = ? AND k.active = 1 AND u.enabled = 1 AND u.access_mode <> 'console'",
-	                     "s", access);
+	int rc = store_query(
+		m->tx, &m->err, &rows,
+		"SELECT k.user_id, k.secret_sealed, (SELECT p.id FROM project p WHERE p.domain_id = u.domain_id"
+		" ORDER BY p.created_ms, p.id LIMIT 1) FROM iam_access_key k JOIN iam_user u ON u.id = k.user_id"
+		" WHERE k.access = ? AND k.active = 1 AND u.enabled = 1 AND u.access_mode <> 'console'",
+		"s", access);
 
 	if (rc)
 		return rc;
 	*ret_found = store_next(rows);
 	if (*ret_found)
-		*ret = (struct pub_ak){store_str(rows, 0, m->arena), store_str(rows, 1, m->arena), store_str(rows, 2, m->arena)};
+		*ret = (struct pub_ak){store_str(rows, 0, m->arena), store_str(rows, 1, m->arena),
+				       store_str(rows, 2, m->arena)};
 	return store_done(&rows, &m->err);
 }
 
@@ -69,4 +71,4 @@ static int project_key(struct model *m, struct pub_batch *batch, struct str key)
 }
 
 const struct publish_kind publish_access_key = {"access_key", project_key,
-                                                "SELECT access FROM iam_access_key ORDER BY access"};
+						"SELECT access FROM iam_access_key ORDER BY access"};

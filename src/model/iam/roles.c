@@ -9,7 +9,8 @@
 static const char *const reading[] = {READS, NULL};
 /* Runs what others have made, changes none of it. */
 static const char *const operating[] = {READS, "operate", "release", "export", NULL};
-static const char *const instances[] = {"roma:instances:create", "roma:instances:update", "roma:instances:delete", NULL};
+static const char *const instances[] = {"roma:instances:create", "roma:instances:update", "roma:instances:delete",
+					NULL};
 
 const struct iam_role iam_roles[IAM_ROLES] = {
 	{SIGN_ROLE_ADMINISTRATOR, "administrator", "admin", "Everything, users and instances included", NULL, NULL},

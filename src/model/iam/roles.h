@@ -10,8 +10,8 @@
 
 struct iam_role {
 	unsigned bit;
-	const char *name;        /* "administrator", also the id in tokens */
-	const char *group;       /* built-in group that grants it */
+	const char *name; /* "administrator", also the id in tokens */
+	const char *group; /* built-in group that grants it */
 	const char *description;
 	const char *const *verbs; /* last parts of the actions it permits; NULL: all */
 	const char *const *except; /* actions it does not permit all the same; NULL: none */

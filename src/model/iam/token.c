@@ -65,7 +65,7 @@ static int prove(struct model *m, const struct iam_identity *identity, struct pr
 	ret->methods = identity->methods;
 	if (has_method(identity, "assume_role")) /* there are no agencies to assume */
 		return err_set(&m->err, ERR_IAM_0004, "agency" ERR_NEXT "%.*s",
-		               STR_FMT(identity->assume_role ? identity->assume_role->agency_name : STR("")));
+			       STR_FMT(identity->assume_role ? identity->assume_role->agency_name : STR("")));
 	if (has_method(identity, "password")) {
 		int rc = by_password(m, identity, ret);
 
@@ -81,14 +81,14 @@ static int prove(struct model *m, const struct iam_identity *identity, struct pr
 static int own_domain(struct model *m, const struct iam_account *account, const struct iam_domain_ref *ref)
 {
 	if (!ref || ((!ref->id.p || str_eq(ref->id, account->domain_id)) &&
-	             (!ref->name.p || str_eq(ref->name, account->domain_name))))
+		     (!ref->name.p || str_eq(ref->name, account->domain_name))))
 		return 0;
 	return err_set(&m->err, ERR_IAM_0004, "domain" ERR_NEXT "%.*s", STR_FMT(ref->id.p ? ref->id : ref->name));
 }
 
 /* The project counts when both are given. */
 static int read_scope(struct model *m, const struct iam_account *account, const struct iam_scope *scope,
-                      struct sign_token *token)
+		      struct sign_token *token)
 {
 	struct iam_place place;
 	bool found;
@@ -133,8 +133,8 @@ static void describe_roles(struct model *m, unsigned roles, struct iam_token *re
 	ret->roles.v = ARENA_ARRAY(m->arena, struct iam_token_role, IAM_ROLES);
 	for (size_t i = 0; i < IAM_ROLES; i++)
 		if (roles & iam_roles[i].bit)
-			ret->roles.v[ret->roles.n++] =
-				(struct iam_token_role){.id = str_of(iam_roles[i].name), .name = str_of(iam_roles[i].name)};
+			ret->roles.v[ret->roles.n++] = (struct iam_token_role){.id = str_of(iam_roles[i].name),
+									       .name = str_of(iam_roles[i].name)};
 }
 
 static void describe(struct model *m, const struct sign_token *t, bool with_catalog, struct iam_token *ret)
@@ -160,7 +160,7 @@ static void describe(struct model *m, const struct sign_token *t, bool with_cata
 }
 
 int iam_token_create(struct model *m, const struct iam_auth *auth, bool with_catalog, struct iam_token *ret,
-                     struct str *ret_text)
+		     struct str *ret_text)
 {
 	struct proof proof = {0};
 	struct sign_token token = {0};

@@ -8,7 +8,7 @@
 /* Issues a token: POST /v3/auth/tokens. Valid for settings->token_lifetime_ms. *ret_text goes
  * into X-Subject-Token. m->tx must be NULL. */
 int iam_token_create(struct model *m, const struct iam_auth *auth, bool with_catalog, struct iam_token *ret,
-                     struct str *ret_text);
+		     struct str *ret_text);
 
 /* Opens a token and checks that its user is still there, enabled, and has not changed the password since; the
  * account has today's roles. Reads at m->tx. Errors: ERR_IAM_0067, ERR_IAM_0066 (expired). */

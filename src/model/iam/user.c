@@ -77,9 +77,9 @@ static int read_ids(struct model *m, struct str name, bool enabled, struct str *
 {
 	struct store_rows *rows;
 	int rc = store_query(m->tx, &m->err, &rows,
-	                     "SELECT id FROM iam_user WHERE domain_id = ? AND name = COALESCE(?, name) AND enabled = ?"
-	                     " ORDER BY name LIMIT ?",
-	                     "ssii", m->who->domain_id, name, (int64_t)enabled, (int64_t)IAM_MAX_USERS);
+			     "SELECT id FROM iam_user WHERE domain_id = ? AND name = COALESCE(?, name) AND enabled = ?"
+			     " ORDER BY name LIMIT ?",
+			     "ssii", m->who->domain_id, name, (int64_t)enabled, (int64_t)IAM_MAX_USERS);
 
 	if (rc)
 		return rc;
@@ -181,21 +181,25 @@ static int taken(struct model *m, int code, struct str id, const char *sql, stru
 static int check_unique(struct model *m, struct str id, const struct iam_user *in)
 {
 	int rc = taken(m, ERR_1109, id,
-	               "SELECT COUNT(*) FROM iam_user WHERE domain_id = ? AND id <> ? AND name = ? AND CAST(? AS TEXT) IS NULL",
-	               in->name, STR_NONE);
+		       "SELECT COUNT(*) FROM iam_user WHERE domain_id = ? AND id <> ? AND name = ? AND CAST(? AS TEXT) "
+		       "IS NULL",
+		       in->name, STR_NONE);
 
 	if (rc == 0)
 		rc = taken(m, ERR_1110, id,
-		           "SELECT COUNT(*) FROM iam_user WHERE domain_id = ? AND id <> ? AND email = ? AND CAST(? AS TEXT) IS NULL",
-		           in->email, STR_NONE);
+			   "SELECT COUNT(*) FROM iam_user WHERE domain_id = ? AND id <> ? AND email = ? AND CAST(? AS "
+			   "TEXT) IS NULL",
+			   in->email, STR_NONE);
 	if (rc == 0)
-		rc = taken(m, ERR_1111, id,
-		           "SELECT COUNT(*) FROM iam_user WHERE domain_id = ? AND id <> ? AND phone = ? AND areacode = ?", in->phone,
-		           in->areacode);
+		rc = taken(
+			m, ERR_1111, id,
+			"SELECT COUNT(*) FROM iam_user WHERE domain_id = ? AND id <> ? AND phone = ? AND areacode = ?",
+			in->phone, in->areacode);
 	if (rc == 0)
 		rc = taken(m, ERR_1113, id,
-		           "SELECT COUNT(*) FROM iam_user WHERE domain_id = ? AND id <> ? AND xuser_id = ? AND xuser_type = ?",
-		           in->xuser_id, in->xuser_type);
+			   "SELECT COUNT(*) FROM iam_user WHERE domain_id = ? AND id <> ? AND xuser_id = ? AND "
+			   "xuser_type = ?",
+			   in->xuser_id, in->xuser_type);
 	return rc;
 }
 
@@ -206,15 +210,16 @@ static struct str text(struct str s)
 
 static int insert(struct model *m, struct str id, const struct iam_user *in)
 {
-	return store_exec(m->tx, &m->err, NULL,
-	                  "INSERT INTO iam_user (id, domain_id, name, description, enabled, owner, access_mode, email, areacode,"
-	                  " phone, xuser_type, xuser_id, password_hash, password_strength, password_ms, change_password,"
-	                  " tokens_after_ms, last_login_ms, failures, failing_since_ms, locked_until_ms, created_ms, updated_ms)"
-	                  " VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, '', '', 0, 0, 0, 0, 0, 0, 0, ?, ?)",
-	                  "ssssissssssii", id, m->who->domain_id, in->name, text(in->description),
-	                  (int64_t)(!in->has_enabled || in->enabled), in->access_mode.p ? in->access_mode : STR("default"),
-	                  text(in->email), text(in->areacode), text(in->phone), text(in->xuser_type), text(in->xuser_id),
-	                  m->now_ms, m->now_ms);
+	return store_exec(
+		m->tx, &m->err, NULL,
+		"INSERT INTO iam_user (id, domain_id, name, description, enabled, owner, access_mode, email, areacode,"
+		" phone, xuser_type, xuser_id, password_hash, password_strength, password_ms, change_password,"
+		" tokens_after_ms, last_login_ms, failures, failing_since_ms, locked_until_ms, created_ms, updated_ms)"
+		" VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, '', '', 0, 0, 0, 0, 0, 0, 0, ?, ?)",
+		"ssssissssssii", id, m->who->domain_id, in->name, text(in->description),
+		(int64_t)(!in->has_enabled || in->enabled), in->access_mode.p ? in->access_mode : STR("default"),
+		text(in->email), text(in->areacode), text(in->phone), text(in->xuser_type), text(in->xuser_id),
+		m->now_ms, m->now_ms);
 }
 
 static int set_password(struct model *m, const struct iam_user *in, struct str id)
@@ -242,7 +247,7 @@ int iam_user_create(struct model *m, const struct iam_user *in, struct iam_user 
 		rc = check_unique(m, id, in);
 	if (rc == 0)
 		rc = store_get_int(m->tx, &m->err, &n, NULL, "SELECT COUNT(*) FROM iam_user WHERE domain_id = ?", "s",
-		                   m->who->domain_id);
+				   m->who->domain_id);
 	if (rc == 0 && n >= IAM_MAX_USERS)
 		rc = err_set(&m->err, ERR_1115, NULL);
 	if (rc == 0)
@@ -260,8 +265,8 @@ static int publish_keys(struct model *m, struct str id)
 	struct str keys[16];
 	size_t n = 0;
 	struct store_rows *rows;
-	int rc = store_query(m->tx, &m->err, &rows, "SELECT access FROM iam_access_key WHERE user_id = ? ORDER BY access",
-	                     "s", id);
+	int rc = store_query(m->tx, &m->err, &rows,
+			     "SELECT access FROM iam_access_key WHERE user_id = ? ORDER BY access", "s", id);
 
 	if (rc)
 		return rc;
@@ -277,19 +282,19 @@ static int store_fields(struct model *m, struct str id, const struct iam_user *i
 {
 	int64_t enabled = in->enabled, change = in->pwd_status;
 	int rc = store_exec(m->tx, &m->err, NULL,
-	                    "UPDATE iam_user SET name = COALESCE(?, name), description = COALESCE(?, description),"
-	                    " access_mode = COALESCE(?, access_mode), email = COALESCE(?, email),"
-	                    " areacode = COALESCE(?, areacode), phone = COALESCE(?, phone),"
-	                    " xuser_type = COALESCE(?, xuser_type), xuser_id = COALESCE(?, xuser_id),"
-	                    " enabled = COALESCE(?, enabled), change_password = COALESCE(?, change_password),"
-	                    " updated_ms = ? WHERE id = ?",
-	                    "ssssssssnnis", in->name, in->description, in->access_mode, in->email, in->areacode, in->phone,
-	                    in->xuser_type, in->xuser_id, in->has_enabled ? &enabled : NULL,
-	                    in->has_pwd_status ? &change : NULL, m->now_ms, id);
+			    "UPDATE iam_user SET name = COALESCE(?, name), description = COALESCE(?, description),"
+			    " access_mode = COALESCE(?, access_mode), email = COALESCE(?, email),"
+			    " areacode = COALESCE(?, areacode), phone = COALESCE(?, phone),"
+			    " xuser_type = COALESCE(?, xuser_type), xuser_id = COALESCE(?, xuser_id),"
+			    " enabled = COALESCE(?, enabled), change_password = COALESCE(?, change_password),"
+			    " updated_ms = ? WHERE id = ?",
+			    "ssssssssnnis", in->name, in->description, in->access_mode, in->email, in->areacode,
+			    in->phone, in->xuser_type, in->xuser_id, in->has_enabled ? &enabled : NULL,
+			    in->has_pwd_status ? &change : NULL, m->now_ms, id);
 
 	if (rc == 0 && in->has_enabled && !in->enabled) /* what was issued before must not come back with the user */
 		rc = store_exec(m->tx, &m->err, NULL, "UPDATE iam_user SET tokens_after_ms = ? WHERE id = ?", "is",
-		                m->now_ms + 1, id);
+				m->now_ms + 1, id);
 	return rc;
 }
 

@@ -11,12 +11,12 @@
 #define MAX_LIMIT 500
 
 /* Parameters: user, user, instance. Roles are those of the membership. */
-#define COLUMNS \
-	"SELECT a.id, a.name, a.remark, a.key, a.created_by, a.created_by_name, a.updated_by, a.updated_by_name," \
-	" a.created_ms, a.updated_ms, COALESCE(u.roles, 0)," \
+#define COLUMNS                                                                                                        \
+	"SELECT a.id, a.name, a.remark, a.key, a.created_by, a.created_by_name, a.updated_by, a.updated_by_name,"      \
+	" a.created_ms, a.updated_ms, COALESCE(u.roles, 0),"                                                           \
 	" CASE WHEN f.app_id IS NULL THEN 0 ELSE 1 END AS favourite"
-#define TABLES \
-	" FROM app a LEFT JOIN app_user u ON u.app_id = a.id AND u.user_id = ?" \
+#define TABLES                                                                                                         \
+	" FROM app a LEFT JOIN app_user u ON u.app_id = a.id AND u.user_id = ?"                                        \
 	" LEFT JOIN app_favorite f ON f.app_id = a.id AND f.user_id = ? WHERE a.instance_id = ?"
 
 struct str app_visible_user(const struct model *m)
@@ -33,10 +33,11 @@ int app_require(struct model *m, struct str instance_id, struct str app_id, enum
 {
 	struct store_rows *rows;
 	unsigned roles = 0;
-	int rc = store_query(m->tx, &m->err, &rows,
-	                     "SELECT a.created_by, COALESCE(u.roles, 0) FROM app a LEFT JOIN app_user u ON u.app_id = a.id"
-	                     " AND u.user_id = ? WHERE a.id = ? AND a.instance_id = ?",
-	                     "sss", m->who ? m->who->user_id : STR(""), app_id, instance_id);
+	int rc = store_query(
+		m->tx, &m->err, &rows,
+		"SELECT a.created_by, COALESCE(u.roles, 0) FROM app a LEFT JOIN app_user u ON u.app_id = a.id"
+		" AND u.user_id = ? WHERE a.id = ? AND a.instance_id = ?",
+		"sss", m->who ? m->who->user_id : STR(""), app_id, instance_id);
 
 	if (rc)
 		return rc;
@@ -116,38 +117,44 @@ static void read_app(struct model *m, struct store_rows *rows, struct public_app
 }
 
 int app_validate(struct model *m, struct str instance_id, struct str name, struct str id, struct str key,
-                 struct public_app_name *ret)
+		 struct public_app_name *ret)
 {
 	struct store_rows *rows;
 	int rc = 0;
 
 	if (!name.p && !id.p && !key.p)
 		return err_set(&m->err, ERR_ROMA_13000, "one of name, id and key is required");
-	rc = store_query(m->tx, &m->err, &rows,
-	                 "SELECT a.id, a.name, a.remark FROM app a WHERE a.instance_id = ? AND a.name = COALESCE(?, a.name)"
-	                 " AND a.id = COALESCE(?, a.id) AND a.key = COALESCE(?, a.key)" APP_VISIBLE("a.id"),
-	                 "sssssss", instance_id, name, id, key, app_visible_user(m), app_visible_user(m),
-	                 app_visible_user(m));
+	rc = store_query(
+		m->tx, &m->err, &rows,
+		"SELECT a.id, a.name, a.remark FROM app a WHERE a.instance_id = ? AND a.name = COALESCE(?, a.name)"
+		" AND a.id = COALESCE(?, a.id) AND a.key = COALESCE(?, a.key)" APP_VISIBLE("a.id"),
+		"sssssss", instance_id, name, id, key, app_visible_user(m), app_visible_user(m), app_visible_user(m));
 	if (rc)
 		return rc;
 	bool found = store_next(rows);
 
 	if (found)
 		*ret = (struct public_app_name){store_str(rows, 0, m->arena), store_str(rows, 1, m->arena),
-		                                store_str(rows, 2, m->arena)};
+						store_str(rows, 2, m->arena)};
 	rc = store_done(&rows, &m->err);
 	return rc || found ? rc : err_set_status(&m->err, ERR_ROMA_14001, 404, NULL);
 }
 
 /* The conditions; "%" fits everything, -1 means "do not care". */
-#define FILTERS \
-	" AND LOWER(a.name) LIKE ? ESCAPE '\\' AND LOWER(a.key) LIKE ? ESCAPE '\\'" \
-	" AND (? = -1 OR (CASE WHEN a.created_by = ? THEN 1 ELSE 0 END) = ?)" \
-	" AND (? = -1 OR (CASE WHEN f.app_id IS NULL THEN 0 ELSE 1 END) = ?)" \
-	" AND (CASE WHEN ? = 1 OR a.created_by = ? THEN 31 ELSE COALESCE(u.roles, 0) END) & ? = ?" \
-	" AND (CAST(? AS TEXT) IS NULL OR a.created_by_name = ? OR a.id IN (SELECT x.app_id FROM app_user x" \
+#define FILTERS                                                                                                        \
+	" AND LOWER(a.name) LIKE ? ESCAPE '\\' AND LOWER(a.key) LIKE ? ESCAPE '\\'"                                    \
+	" AND (? = -1 OR (CASE WHEN a.created_by = ? THEN 1 ELSE 0 END) = ?)"                                          \
+	" AND (? = -1 OR (CASE WHEN f.app_id IS NULL THEN 0 ELSE 1 END) = ?)"                                          \
+	" AND (CASE WHEN ? = 1 OR a.created_by = ? THEN 31 ELSE COALESCE(u.roles, 0) END) & ? = ?"                     \
+	" AND (CAST(? AS TEXT) IS NULL OR a.created_by_name = ? OR a.id IN (SELECT x.app_id FROM app_user x"           \
 	" JOIN iam_user y ON y.id = x.user_id WHERE y.name = ?))"
-#define FILTER_TYPES "sss" "ss" "isi" "ii" "isii" "sss"
+#define FILTER_TYPES                                                                                                   \
+	"sss"                                                                                                          \
+	"ss"                                                                                                           \
+	"isi"                                                                                                          \
+	"ii"                                                                                                           \
+	"isii"                                                                                                         \
+	"sss"
 
 int app_list_by(struct model *m, struct str instance_id, const struct app_filter *f, struct public_app_list *ret)
 {
@@ -160,15 +167,16 @@ int app_list_by(struct model *m, struct str instance_id, const struct app_filter
 
 	if (role == 0)
 		return err_set(&m->err, ERR_ROMA_13000, "auth_role: must be read, access, delete, modify or admin");
-	int rc = store_get_int(m->tx, &m->err, &ret->total, NULL, "SELECT COUNT(*)" TABLES FILTERS, FILTER_TYPES, me, me,
-	                       instance_id, name, key, owner, me, owner, favorite, favorite, all, me, role, role, user, user,
-	                       user);
+	int rc = store_get_int(m->tx, &m->err, &ret->total, NULL, "SELECT COUNT(*)" TABLES FILTERS, FILTER_TYPES, me,
+			       me, instance_id, name, key, owner, me, owner, favorite, favorite, all, me, role, role,
+			       user, user, user);
 
 	if (rc == 0)
 		rc = store_query(m->tx, &m->err, &rows,
-		                 COLUMNS TABLES FILTERS " ORDER BY favourite DESC, a.created_ms DESC, a.id LIMIT ? OFFSET ?",
-		                 FILTER_TYPES "ii", me, me, instance_id, name, key, owner, me, owner, favorite, favorite, all, me,
-		                 role, role, user, user, user, limit, f->offset);
+				 COLUMNS TABLES FILTERS
+				 " ORDER BY favourite DESC, a.created_ms DESC, a.id LIMIT ? OFFSET ?",
+				 FILTER_TYPES "ii", me, me, instance_id, name, key, owner, me, owner, favorite,
+				 favorite, all, me, role, role, user, user, user, limit, f->offset);
 	if (rc)
 		return rc;
 	ret->apps.v = ARENA_ARRAY(m->arena, struct public_app, (size_t)limit);
@@ -182,8 +190,8 @@ int app_list_by(struct model *m, struct str instance_id, const struct app_filter
 static int load(struct model *m, struct str instance_id, struct str app_id, struct public_app *ret)
 {
 	struct store_rows *rows;
-	int rc = store_query(m->tx, &m->err, &rows, COLUMNS TABLES " AND a.id = ?", "ssss", m->who->user_id, m->who->user_id,
-	                     instance_id, app_id);
+	int rc = store_query(m->tx, &m->err, &rows, COLUMNS TABLES " AND a.id = ?", "ssss", m->who->user_id,
+			     m->who->user_id, instance_id, app_id);
 
 	if (rc)
 		return rc;
@@ -223,9 +231,10 @@ static int set_favorite(struct model *m, struct str app_id, const struct public_
 	if (!in->has_favorite)
 		return 0;
 	return store_exec(m->tx, &m->err, NULL,
-	                  in->favorite ? "INSERT INTO app_favorite (app_id, user_id) VALUES (?, ?) ON CONFLICT DO NOTHING"
-	                               : "DELETE FROM app_favorite WHERE app_id = ? AND user_id = ?",
-	                  "ss", app_id, m->who->user_id);
+			  in->favorite
+				  ? "INSERT INTO app_favorite (app_id, user_id) VALUES (?, ?) ON CONFLICT DO NOTHING"
+				  : "DELETE FROM app_favorite WHERE app_id = ? AND user_id = ?",
+			  "ss", app_id, m->who->user_id);
 }
 
 static int check_new(struct model *m, struct str instance_id, const struct public_app *in)
@@ -234,13 +243,15 @@ static int check_new(struct model *m, struct str instance_id, const struct publi
 	int rc = check_name(m, instance_id, in->name);
 
 	if (rc == 0 && in->key.n)
-		rc = count(m, "SELECT COUNT(*) FROM app WHERE key = ? AND CAST(? AS TEXT) IS NULL", in->key, STR_NONE, &n);
+		rc = count(m, "SELECT COUNT(*) FROM app WHERE key = ? AND CAST(? AS TEXT) IS NULL", in->key, STR_NONE,
+			   &n);
 	if (rc == 0 && n)
 		return err_set(&m->err, ERR_ROMA_14012, NULL);
 	if (rc == 0)
-		rc = count(m, "SELECT COUNT(*) FROM app WHERE instance_id = ? AND CAST(? AS TEXT) IS NULL", instance_id, STR_NONE,
-		           &n);
-	return rc || n < APP_MAX ? rc : err_set_text(&m->err, ERR_ROMA_13000, "The instance has %d applications.", APP_MAX);
+		rc = count(m, "SELECT COUNT(*) FROM app WHERE instance_id = ? AND CAST(? AS TEXT) IS NULL", instance_id,
+			   STR_NONE, &n);
+	return rc || n < APP_MAX ? rc
+				 : err_set_text(&m->err, ERR_ROMA_13000, "The instance has %d applications.", APP_MAX);
 }
 
 int app_create(struct model *m, struct str instance_id, const struct public_app *in, struct public_app *ret)
@@ -253,11 +264,13 @@ int app_create(struct model *m, struct str instance_id, const struct public_app 
 
 	if (rc == 0)
 		rc = store_exec(m->tx, &m->err, NULL,
-		                "INSERT INTO app (id, instance_id, name, remark, key, secret_sealed, created_by, created_by_name,"
-		                " updated_by, updated_by_name, created_ms, updated_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		                "ssssssssssii", id, instance_id, in->name, in->remark.p ? in->remark : STR(""), key,
-		                sign_seal(m->arena, m->keys, APP_SEAL_SECRET, secret), who->user_id, who->user_name, who->user_id,
-		                who->user_name, m->now_ms, m->now_ms);
+				"INSERT INTO app (id, instance_id, name, remark, key, secret_sealed, created_by, "
+				"created_by_name,"
+				" updated_by, updated_by_name, created_ms, updated_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, "
+				"?, ?, ?, ?)",
+				"ssssssssssii", id, instance_id, in->name, in->remark.p ? in->remark : STR(""), key,
+				sign_seal(m->arena, m->keys, APP_SEAL_SECRET, secret), who->user_id, who->user_name,
+				who->user_id, who->user_name, m->now_ms, m->now_ms);
 	if (rc == 0)
 		rc = set_favorite(m, id, in);
 	if (rc == 0)
@@ -268,16 +281,16 @@ int app_create(struct model *m, struct str instance_id, const struct public_app 
 static int touch(struct model *m, struct str app_id, struct str name, struct str remark)
 {
 	int rc = store_exec(m->tx, &m->err, NULL,
-	                    "UPDATE app SET name = COALESCE(?, name), remark = COALESCE(?, remark), updated_by = ?,"
-	                    " updated_by_name = ?, updated_ms = ? WHERE id = ?",
-	                    "ssssis", name, remark, m->who->user_id, m->who->user_name, m->now_ms, app_id);
+			    "UPDATE app SET name = COALESCE(?, name), remark = COALESCE(?, remark), updated_by = ?,"
+			    " updated_by_name = ?, updated_ms = ? WHERE id = ?",
+			    "ssssis", name, remark, m->who->user_id, m->who->user_name, m->now_ms, app_id);
 
 	return rc ? rc : store_outbox(m->tx, &m->err, STR("app"), app_id);
 }
 
 /* Who may only read may still call it a favourite. */
 int app_update(struct model *m, struct str instance_id, struct str app_id, const struct public_app *in,
-               struct public_app *ret)
+	       struct public_app *ret)
 {
 	bool changes = in->name.p || in->remark.p;
 	int rc = app__allow(m, instance_id, app_id, changes ? APP_ADMIN : APP_READ);
@@ -310,8 +323,8 @@ int app_secret_show(struct model *m, struct str instance_id, struct str app_id, 
 	int rc = app__allow(m, instance_id, app_id, APP_ADMIN);
 
 	if (rc == 0)
-		rc = store_get_str(m->tx, &m->err, m->arena, &sealed, NULL, "SELECT secret_sealed FROM app WHERE id = ?", "s",
-		                   app_id);
+		rc = store_get_str(m->tx, &m->err, m->arena, &sealed, NULL,
+				   "SELECT secret_sealed FROM app WHERE id = ?", "s", app_id);
 	if (rc)
 		return rc;
 	if (!sign_open(m->arena, m->keys, APP_SEAL_SECRET, sealed, &secret))
@@ -321,14 +334,14 @@ int app_secret_show(struct model *m, struct str instance_id, struct str app_id, 
 }
 
 int app_secret_reset(struct model *m, struct str instance_id, struct str app_id, struct str secret,
-                     struct public_app_secret *ret)
+		     struct public_app_secret *ret)
 {
 	struct str fresh = secret.n ? secret : rnd_text(m->arena, 40, LETTERS);
 	int rc = app__allow(m, instance_id, app_id, APP_ADMIN);
 
 	if (rc == 0)
 		rc = store_exec(m->tx, &m->err, NULL, "UPDATE app SET secret_sealed = ? WHERE id = ?", "ss",
-		                sign_seal(m->arena, m->keys, APP_SEAL_SECRET, fresh), app_id);
+				sign_seal(m->arena, m->keys, APP_SEAL_SECRET, fresh), app_id);
 	if (rc == 0)
 		rc = touch(m, app_id, STR_NONE, STR_NONE);
 	if (rc == 0)

@@ -7,9 +7,9 @@ static int list(struct model *m, struct str app_id, struct str user_name, struct
 {
 	struct store_rows *rows;
 	int rc = store_query(m->tx, &m->err, &rows,
-	                     "SELECT u.id, u.name, m.roles FROM app_user m JOIN iam_user u ON u.id = m.user_id"
-	                     " WHERE m.app_id = ? AND u.name = COALESCE(?, u.name) ORDER BY u.name, u.id",
-	                     "ss", app_id, user_name.n ? user_name : STR_NONE);
+			     "SELECT u.id, u.name, m.roles FROM app_user m JOIN iam_user u ON u.id = m.user_id"
+			     " WHERE m.app_id = ? AND u.name = COALESCE(?, u.name) ORDER BY u.name, u.id",
+			     "ss", app_id, user_name.n ? user_name : STR_NONE);
 
 	if (rc)
 		return rc;
@@ -28,7 +28,7 @@ static int list(struct model *m, struct str app_id, struct str user_name, struct
 }
 
 int app_member_list(struct model *m, struct str instance_id, struct str app_id, struct str user_name,
-                    struct public_app_user_list *ret)
+		    struct public_app_user_list *ret)
 {
 	int rc = app__allow(m, instance_id, app_id, APP_READ);
 
@@ -47,20 +47,21 @@ static int add(struct model *m, struct str app_id, const struct public_app_user 
 	if (!user->id.n)
 		return err_set(&m->err, ERR_ROMA_13000, "parameterName:id. body.users.id: is required");
 	int rc = store_get_int(m->tx, &m->err, &known, NULL,
-	                       "SELECT COUNT(*) FROM iam_user WHERE id = ? AND domain_id = ?", "ss", user->id,
-	                       m->who->domain_id);
+			       "SELECT COUNT(*) FROM iam_user WHERE id = ? AND domain_id = ?", "ss", user->id,
+			       m->who->domain_id);
 
 	if (rc == 0 && known == 0)
-		return err_set(&m->err, ERR_ROMA_13000, "parameterName:id. body.users.id: no user %.*s", STR_FMT(user->id));
+		return err_set(&m->err, ERR_ROMA_13000, "parameterName:id. body.users.id: no user %.*s",
+			       STR_FMT(user->id));
 	return rc ? rc
-	          : store_exec(m->tx, &m->err, NULL,
-	                       "INSERT INTO app_user (app_id, user_id, roles) VALUES (?, ?, ?)"
-	                       " ON CONFLICT (app_id, user_id) DO UPDATE SET roles = excluded.roles",
-	                       "ssi", app_id, user->id, (int64_t)roles);
+		  : store_exec(m->tx, &m->err, NULL,
+			       "INSERT INTO app_user (app_id, user_id, roles) VALUES (?, ?, ?)"
+			       " ON CONFLICT (app_id, user_id) DO UPDATE SET roles = excluded.roles",
+			       "ssi", app_id, user->id, (int64_t)roles);
 }
 
-int app_member_set(struct model *m, struct str instance_id, struct str app_id, const struct public_app_user_array *users,
-                   struct public_app_user_list *ret)
+int app_member_set(struct model *m, struct str instance_id, struct str app_id,
+		   const struct public_app_user_array *users, struct public_app_user_list *ret)
 {
 	int rc = app__allow(m, instance_id, app_id, APP_ADMIN);
 
@@ -74,7 +75,7 @@ int app_member_set(struct model *m, struct str instance_id, struct str app_id, c
 }
 
 int app_candidate_list(struct model *m, struct str instance_id, struct str app_id, struct str filter,
-                       struct public_app_candidate_list *ret)
+		       struct public_app_candidate_list *ret)
 {
 	struct store_rows *rows;
 	int rc = app__allow(m, instance_id, app_id, APP_READ);
@@ -82,10 +83,11 @@ int app_candidate_list(struct model *m, struct str instance_id, struct str app_i
 	if (rc == 0 && filter.n && !str_is(filter, "members"))
 		rc = err_set(&m->err, ERR_ROMA_13000, "parameterName:filter. query.filter: must be members");
 	if (rc == 0)
-		rc = store_query(m->tx, &m->err, &rows,
-		                 "SELECT id, name FROM iam_user WHERE domain_id = ? AND enabled = 1 AND (? = 0 OR id NOT IN"
-		                 " (SELECT user_id FROM app_user WHERE app_id = ?)) ORDER BY name, id",
-		                 "sis", m->who->domain_id, (int64_t)(filter.n > 0), app_id);
+		rc = store_query(
+			m->tx, &m->err, &rows,
+			"SELECT id, name FROM iam_user WHERE domain_id = ? AND enabled = 1 AND (? = 0 OR id NOT IN"
+			" (SELECT user_id FROM app_user WHERE app_id = ?)) ORDER BY name, id",
+			"sis", m->who->domain_id, (int64_t)(filter.n > 0), app_id);
 	if (rc)
 		return rc;
 	ret->users.v = ARENA_ARRAY(m->arena, struct public_app_candidate, MAX_CANDIDATES);

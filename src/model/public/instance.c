@@ -7,8 +7,9 @@
 #define DEFAULT_LIMIT 20
 #define MAX_LIMIT 500
 
-#define COLUMNS \
-	"SELECT id, project_id, name, description, flavor_type, status, maintain_begin, maintain_end, enterprise_project_id," \
+#define COLUMNS                                                                                                        \
+	"SELECT id, project_id, name, description, flavor_type, status, maintain_begin, maintain_end, "                \
+	"enterprise_project_id,"                                                                                       \
 	" created_by, created_ms, updated_ms FROM instance WHERE project_id = ?"
 
 static struct str processor(void)
@@ -42,19 +43,19 @@ static int run_part(struct model *m, bool make, struct str id)
 }
 
 static int insert(struct model *m, struct str project_id, const struct public_instance *in, struct str user_id,
-                  struct str *ret_id)
+		  struct str *ret_id)
 {
 	struct str id = rnd_uuid(m->arena);
-	int rc = store_exec(m->tx, &m->err, NULL,
-	                    "INSERT INTO instance (id, project_id, name, description, flavor_type, status, maintain_begin,"
-	                    " maintain_end, enterprise_project_id, created_by, created_ms, updated_ms)"
-	                    " VALUES (?, ?, ?, ?, ?, 'RUNNING', ?, ?, ?, ?, ?, ?)",
-	                    "sssssssssii", id, project_id, in->name, in->description.p ? in->description : STR(""),
-	                    in->flavor_type.p ? in->flavor_type : STR("basic"),
-	                    in->maintain_begin.p ? in->maintain_begin : STR("22:00:00"),
-	                    in->maintain_end.p ? in->maintain_end : STR("02:00:00"),
-	                    in->enterprise_project_id.p ? in->enterprise_project_id : STR("0"), user_id, m->now_ms,
-	                    m->now_ms);
+	int rc = store_exec(
+		m->tx, &m->err, NULL,
+		"INSERT INTO instance (id, project_id, name, description, flavor_type, status, maintain_begin,"
+		" maintain_end, enterprise_project_id, created_by, created_ms, updated_ms)"
+		" VALUES (?, ?, ?, ?, ?, 'RUNNING', ?, ?, ?, ?, ?, ?)",
+		"sssssssssii", id, project_id, in->name, in->description.p ? in->description : STR(""),
+		in->flavor_type.p ? in->flavor_type : STR("basic"),
+		in->maintain_begin.p ? in->maintain_begin : STR("22:00:00"),
+		in->maintain_end.p ? in->maintain_end : STR("02:00:00"),
+		in->enterprise_project_id.p ? in->enterprise_project_id : STR("0"), user_id, m->now_ms, m->now_ms);
 
 	if (rc == 0)
 		rc = run_part(m, true, id);
@@ -64,7 +65,7 @@ static int insert(struct model *m, struct str project_id, const struct public_in
 }
 
 int instance_make(struct model *m, struct str project_id, struct str name, struct str description, struct str user_id,
-                  struct str *ret_id)
+		  struct str *ret_id)
 {
 	struct public_instance in = {.name = name, .description = description};
 
@@ -75,8 +76,8 @@ int instance_exists(struct model *m, struct str project_id, struct str id, bool 
 {
 	int64_t n;
 
-	return store_get_int(m->tx, &m->err, &n, ret_found, "SELECT 1 FROM instance WHERE id = ? AND project_id = ?", "ss",
-	                     id, project_id);
+	return store_get_int(m->tx, &m->err, &n, ret_found, "SELECT 1 FROM instance WHERE id = ? AND project_id = ?",
+			     "ss", id, project_id);
 }
 
 /* No network and no payment of a cloud stands behind an instance here: such fields are empty. */
@@ -101,25 +102,25 @@ static void read_instance(struct model *m, struct store_rows *rows, struct publi
 	i->available_zone_ids.v[0] = m->settings->region;
 	i->available_zone_ids.n = 1;
 	struct str *const none[] = {&i->flavor_id,   &i->vpc_id,     &i->subnet_id, &i->security_group_id,
-	                            &i->publicip_id, &i->error_code, &i->error_msg, &i->charge_type};
+				    &i->publicip_id, &i->error_code, &i->error_msg, &i->charge_type};
 
 	for (size_t k = 0; k < sizeof(none) / sizeof(none[0]); k++)
 		*none[k] = STR("");
 }
 
 int instance_list_by(struct model *m, struct str project_id, struct str status, int64_t offset, int64_t limit,
-                     struct public_instance_list *ret)
+		     struct public_instance_list *ret)
 {
 	struct store_rows *rows;
 	int rc = store_get_int(m->tx, &m->err, &ret->total, NULL,
-	                       "SELECT COUNT(*) FROM instance WHERE project_id = ? AND status = COALESCE(?, status)", "ss",
-	                       project_id, status);
+			       "SELECT COUNT(*) FROM instance WHERE project_id = ? AND status = COALESCE(?, status)",
+			       "ss", project_id, status);
 
 	limit = limit <= 0 ? DEFAULT_LIMIT : limit > MAX_LIMIT ? MAX_LIMIT : limit;
 	if (rc == 0)
 		rc = store_query(m->tx, &m->err, &rows,
-		                 COLUMNS " AND status = COALESCE(?, status) ORDER BY created_ms, id LIMIT ? OFFSET ?", "ssii",
-		                 project_id, status, limit, offset);
+				 COLUMNS " AND status = COALESCE(?, status) ORDER BY created_ms, id LIMIT ? OFFSET ?",
+				 "ssii", project_id, status, limit, offset);
 	if (rc)
 		return rc;
 	ret->instances.v = ARENA_ARRAY(m->arena, struct public_instance, (size_t)limit);
@@ -131,8 +132,8 @@ int instance_list_by(struct model *m, struct str project_id, struct str status, 
 }
 
 /* Also who made it and when, which only one of the two views shows. */
-static int find(struct model *m, struct str project_id, struct str id, struct public_instance *ret, struct str *ret_user,
-                int64_t *ret_created_ms)
+static int find(struct model *m, struct str project_id, struct str id, struct public_instance *ret,
+		struct str *ret_user, int64_t *ret_created_ms)
 {
 	struct store_rows *rows;
 	int rc = store_query(m->tx, &m->err, &rows, COLUMNS " AND id = ?", "ss", project_id, id);
@@ -163,7 +164,7 @@ static struct str spec_of(struct str flavor)
 	return str_is(flavor, "platinum")       ? STR("ROMA_PLATINUM")
 	       : str_is(flavor, "enterprise")   ? STR("ROMA_ENTERPRISE")
 	       : str_is(flavor, "professional") ? STR("ROMA_PROFESSIONAL")
-	                                        : STR("ROMA_BASIC");
+						: STR("ROMA_BASIC");
 }
 
 int instance_show_apic(struct model *m, struct str project_id, struct str id, struct apic_instance *ret)
@@ -199,8 +200,8 @@ int instance_show_apic(struct model *m, struct str project_id, struct str id, st
 	ret->node_ips->livedata = ret->node_ips->shubao = (struct str_array){host, 1};
 	ret->supported_features.v = host; /* present, and empty: optional features are asked for by 6.14 */
 	struct str *const none[] = {&ret->vpc_id,          &ret->subnet_id,         &ret->security_group_id,
-	                            &ret->cbc_metadata,    &ret->nat_eip_ipv6_cidr, &ret->eip_ipv6_address,
-	                            &ret->nat_eip_address, &ret->ingress_ip_v6};
+				    &ret->cbc_metadata,    &ret->nat_eip_ipv6_cidr, &ret->eip_ipv6_address,
+				    &ret->nat_eip_address, &ret->ingress_ip_v6};
 
 	for (size_t k = 0; k < sizeof(none) / sizeof(none[0]); k++)
 		*none[k] = STR("");
@@ -208,16 +209,17 @@ int instance_show_apic(struct model *m, struct str project_id, struct str id, st
 }
 
 int instance_create(struct model *m, struct str project_id, const struct public_instance *in,
-                    struct public_instance *ret)
+		    struct public_instance *ret)
 {
 	int64_t all, same;
 	struct str id;
 	int rc = store_get_int(m->tx, &m->err, &all, NULL, "SELECT COUNT(*) FROM instance WHERE project_id = ?", "s",
-	                       project_id);
+			       project_id);
 
 	if (rc == 0)
-		rc = store_get_int(m->tx, &m->err, &same, NULL, "SELECT COUNT(*) FROM instance WHERE project_id = ? AND name = ?",
-		                   "ss", project_id, in->name);
+		rc = store_get_int(m->tx, &m->err, &same, NULL,
+				   "SELECT COUNT(*) FROM instance WHERE project_id = ? AND name = ?", "ss", project_id,
+				   in->name);
 	if (rc)
 		return rc;
 	if (same)
@@ -238,6 +240,7 @@ int instance_delete(struct model *m, struct str project_id, struct str id)
 	if (rc == 0)
 		rc = store_exec(m->tx, &m->err, NULL, "DELETE FROM instance WHERE id = ?", "s", id);
 	if (rc == ERR_APPIA_0422) /* foreign keys */
-		return err_set_text(&m->err, ERR_APPIA_0409, "The instance cannot be deleted because it contains resources.");
+		return err_set_text(&m->err, ERR_APPIA_0409,
+				    "The instance cannot be deleted because it contains resources.");
 	return rc;
 }

@@ -21,12 +21,12 @@ extern const struct instance_part apic_instance_part __attribute__((weak));
 
 /* Creates one, with its parts, without asking who calls; for the first start too. */
 int instance_make(struct model *m, struct str project_id, struct str name, struct str description, struct str user_id,
-                  struct str *ret_id);
+		  struct str *ret_id);
 
 int instance_exists(struct model *m, struct str project_id, struct str id, bool *ret_found);
 
 int instance_list_by(struct model *m, struct str project_id, struct str status, int64_t offset, int64_t limit,
-                     struct public_instance_list *ret);
+		     struct public_instance_list *ret);
 /* Unknown: ERR_ROMA_14002. */
 int instance_show(struct model *m, struct str project_id, struct str id, struct public_instance *ret);
 /* The same, in the words of API management (6.1.1). */
@@ -34,7 +34,7 @@ int instance_show_apic(struct model *m, struct str project_id, struct str id, st
 
 /* Our extension. A name twice: ERR_APPIA_0409; too many: ERR_ROMA_15002. */
 int instance_create(struct model *m, struct str project_id, const struct public_instance *in,
-                    struct public_instance *ret);
+		    struct public_instance *ret);
 /* ERR_APPIA_0409 while anything belongs to it. */
 int instance_delete(struct model *m, struct str project_id, struct str id);
 

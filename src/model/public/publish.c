@@ -10,16 +10,17 @@ static int read_app(struct model *m, struct str id, struct row *ret)
 {
 	struct store_rows *rows;
 	int rc = store_query(m->tx, &m->err, &rows,
-	                     "SELECT a.id, a.name, a.key, a.secret_sealed, i.project_id FROM app a"
-	                     " JOIN instance i ON i.id = a.instance_id WHERE a.id = ?", "s", id);
+			     "SELECT a.id, a.name, a.key, a.secret_sealed, i.project_id FROM app a"
+			     " JOIN instance i ON i.id = a.instance_id WHERE a.id = ?",
+			     "s", id);
 
 	if (rc)
 		return rc;
 	ret->found = store_next(rows);
 	if (ret->found)
 		ret->app = (struct pub_app){store_str(rows, 0, m->arena), store_str(rows, 1, m->arena),
-		                            store_str(rows, 2, m->arena), store_str(rows, 3, m->arena),
-		                            store_str(rows, 4, m->arena), false};
+					    store_str(rows, 2, m->arena), store_str(rows, 3, m->arena),
+					    store_str(rows, 4, m->arena), false};
 	return store_done(&rows, &m->err);
 }
 
@@ -58,7 +59,7 @@ static int project_app(struct model *m, struct pub_batch *batch, struct str id)
 	buf_init(&b, (size_t)1 << 16);
 	pub_app_encode(&b, &row.app);
 	rc = b.failed ? err_set(&m->err, ERR_APPIA_0500, "a published value is too large")
-	              : pub_put(batch, at, buf_view(&b), &m->err);
+		      : pub_put(batch, at, buf_view(&b), &m->err);
 	buf_done(&b);
 	if (rc)
 		return rc;

@@ -4,13 +4,13 @@
 #include "model/iam/access_key.h"
 
 int iam_list_permanent_access_keys(struct api_call *call, const struct iam_list_permanent_access_keys_in *in,
-                                   struct iam_credential_list *out)
+				   struct iam_credential_list *out)
 {
 	return iam_access_key_list_of(&call->m, in->user_id, &out->credentials);
 }
 
 int iam_create_permanent_access_key(struct api_call *call, const struct iam_create_permanent_access_key_in *in,
-                                    struct iam_credential_body *out)
+				    struct iam_credential_body *out)
 {
 	const struct iam_credential *wanted = in->body->credential;
 
@@ -19,14 +19,14 @@ int iam_create_permanent_access_key(struct api_call *call, const struct iam_crea
 }
 
 int iam_show_permanent_access_key(struct api_call *call, const struct iam_show_permanent_access_key_in *in,
-                                  struct iam_credential_body *out)
+				  struct iam_credential_body *out)
 {
 	out->credential = ARENA_NEW(call->m.arena, struct iam_credential);
 	return iam_access_key_show(&call->m, in->access_key, out->credential);
 }
 
 int iam_update_permanent_access_key(struct api_call *call, const struct iam_update_permanent_access_key_in *in,
-                                    struct iam_credential_body *out)
+				    struct iam_credential_body *out)
 {
 	const struct iam_credential *wanted = in->body->credential;
 
@@ -40,7 +40,7 @@ int iam_delete_permanent_access_key(struct api_call *call, const struct iam_dele
 }
 
 int iam_create_temporary_access_key(struct api_call *call, const struct iam_create_temporary_access_key_in *in,
-                                    struct iam_security_token_body *out)
+				    struct iam_security_token_body *out)
 {
 	out->credential = ARENA_NEW(call->m.arena, struct iam_security_token);
 	return iam_access_key_lend(&call->m, in->body->auth, out->credential);

@@ -5,7 +5,7 @@
 #include "model/iam/group.h"
 
 int iam_keystone_list_groups(struct api_call *call, const struct iam_keystone_list_groups_in *in,
-                             struct iam_group_list *out)
+			     struct iam_group_list *out)
 {
 	out->links = iam_links_self(&call->m, "/v3/groups");
 	return iam_group_list_by(&call->m, STR_NONE, in->name, &out->groups);

@@ -7,7 +7,7 @@
 #include "model/iam/user.h"
 
 int iam_keystone_list_auth_projects(struct api_call *call, const struct iam_keystone_list_auth_projects_in *in,
-                                    struct iam_project_list *out)
+				    struct iam_project_list *out)
 {
 	static const bool enabled = true;
 	struct iam_project_filter filter = {.enabled = &enabled};
@@ -17,7 +17,7 @@ int iam_keystone_list_auth_projects(struct api_call *call, const struct iam_keys
 }
 
 int iam_keystone_list_projects(struct api_call *call, const struct iam_keystone_list_projects_in *in,
-                               struct iam_project_list *out)
+			       struct iam_project_list *out)
 {
 	struct iam_project_filter filter = {
 		.domain_id = in->domain_id,
@@ -35,7 +35,7 @@ int iam_keystone_list_projects(struct api_call *call, const struct iam_keystone_
 
 /* Every user may use every project of its account. */
 int iam_keystone_list_projects_for_user(struct api_call *call, const struct iam_keystone_list_projects_for_user_in *in,
-                                        struct iam_project_list *out)
+					struct iam_project_list *out)
 {
 	struct iam_project_filter filter = {.page = 0};
 	struct iam_account account;
@@ -48,28 +48,28 @@ int iam_keystone_list_projects_for_user(struct api_call *call, const struct iam_
 }
 
 int iam_keystone_create_project(struct api_call *call, const struct iam_keystone_create_project_in *in,
-                                struct iam_project_body *out)
+				struct iam_project_body *out)
 {
 	out->project = ARENA_NEW(call->m.arena, struct iam_project);
 	return iam_project_create(&call->m, in->body->project, out->project);
 }
 
 int iam_keystone_show_project(struct api_call *call, const struct iam_keystone_show_project_in *in,
-                              struct iam_project_body *out)
+			      struct iam_project_body *out)
 {
 	out->project = ARENA_NEW(call->m.arena, struct iam_project);
 	return iam_project_show(&call->m, in->project_id, out->project);
 }
 
 int iam_keystone_update_project(struct api_call *call, const struct iam_keystone_update_project_in *in,
-                                struct iam_project_body *out)
+				struct iam_project_body *out)
 {
 	out->project = ARENA_NEW(call->m.arena, struct iam_project);
 	return iam_project_update(&call->m, in->project_id, in->body->project, out->project);
 }
 
 int iam_show_project_details_and_status(struct api_call *call, const struct iam_show_project_details_and_status_in *in,
-                                        struct iam_project_body *out)
+					struct iam_project_body *out)
 {
 	out->project = ARENA_NEW(call->m.arena, struct iam_project);
 	return iam_project_show(&call->m, in->project_id, out->project);

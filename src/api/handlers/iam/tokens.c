@@ -3,8 +3,8 @@
 #include "api_iam.h"
 #include "model/iam/token.h"
 
-/* Issues a token (CreateToken): begins its transactions itself, as checking a password takes long and a wrong one must be
- * counted. */
+/* Issues a token (CreateToken): begins its transactions itself, as checking a password takes long and a wrong one must
+ * be counted. */
 int iam_create_token(struct api_call *call, const struct iam_create_token_in *in, struct iam_token_body *out)
 {
 	struct str text;
@@ -18,7 +18,7 @@ int iam_create_token(struct api_call *call, const struct iam_create_token_in *in
 }
 
 int iam_keystone_validate_token(struct api_call *call, const struct iam_keystone_validate_token_in *in,
-                                struct iam_token_body *out)
+				struct iam_token_body *out)
 {
 	out->token = ARENA_NEW(call->m.arena, struct iam_token);
 	int rc = iam_token_show(&call->m, in->x_subject_token, !in->nocatalog.p, out->token);
@@ -30,7 +30,7 @@ int iam_keystone_validate_token(struct api_call *call, const struct iam_keystone
 
 /* Federation needs an identity provider, and none can be configured yet. */
 int iam_create_token_with_id_token(struct api_call *call, const struct iam_create_token_with_id_token_in *in,
-                                   struct iam_token_body *out)
+				   struct iam_token_body *out)
 {
 	return err_set_text(&call->m.err, ERR_IAM_0001, "There is no identity provider %.*s.", STR_FMT(in->x_idp_id));
 }

@@ -6,7 +6,8 @@
 #include "model/iam/roles.h"
 #include "model/iam/user.h"
 
-int iam_keystone_list_users(struct api_call *call, const struct iam_keystone_list_users_in *in, struct iam_user_list *out)
+int iam_keystone_list_users(struct api_call *call, const struct iam_keystone_list_users_in *in,
+			    struct iam_user_list *out)
 {
 	out->links = iam_links_self(&call->m, "/v3/users");
 	if (in->password_expires_at.n) { /* passwords do not expire here: none matches */
@@ -19,12 +20,13 @@ int iam_keystone_list_users(struct api_call *call, const struct iam_keystone_lis
 /* The identity v3 form knows one code for names taken. */
 static int in_v3_form(struct api_call *call, int rc, struct str name)
 {
-	return rc == ERR_1109 ? err_set(&call->m.err, ERR_IAM_0005, "user" ERR_NEXT "the name %.*s is taken", STR_FMT(name))
-	                      : rc;
+	return rc == ERR_1109
+		       ? err_set(&call->m.err, ERR_IAM_0005, "user" ERR_NEXT "the name %.*s is taken", STR_FMT(name))
+		       : rc;
 }
 
 int iam_keystone_create_user(struct api_call *call, const struct iam_keystone_create_user_in *in,
-                             struct iam_user_body *out)
+			     struct iam_user_body *out)
 {
 	out->user = ARENA_NEW(call->m.arena, struct iam_user);
 	return in_v3_form(call, iam_user_create(&call->m, in->body->user, out->user), in->body->user->name);
@@ -37,10 +39,11 @@ int iam_keystone_show_user(struct api_call *call, const struct iam_keystone_show
 }
 
 int iam_keystone_update_user_by_admin(struct api_call *call, const struct iam_keystone_update_user_by_admin_in *in,
-                                      struct iam_user_body *out)
+				      struct iam_user_body *out)
 {
 	out->user = ARENA_NEW(call->m.arena, struct iam_user);
-	return in_v3_form(call, iam_user_update(&call->m, in->user_id, in->body->user, out->user), in->body->user->name);
+	return in_v3_form(call, iam_user_update(&call->m, in->user_id, in->body->user, out->user),
+			  in->body->user->name);
 }
 
 int iam_keystone_delete_user(struct api_call *call, const struct iam_keystone_delete_user_in *in)
@@ -57,7 +60,7 @@ int iam_keystone_update_user_password(struct api_call *call, const struct iam_ke
 }
 
 int iam_keystone_list_groups_for_user(struct api_call *call, const struct iam_keystone_list_groups_for_user_in *in,
-                                      struct iam_group_list *out)
+				      struct iam_group_list *out)
 {
 	struct iam_account account;
 	int rc = iam_require_self(&call->m, in->user_id);

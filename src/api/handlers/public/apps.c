@@ -4,7 +4,7 @@
 #include "model/public/app.h"
 
 int public_validate_roma_app(struct api_call *call, const struct public_validate_roma_app_in *in,
-                             struct public_app_name *out)
+			     struct public_app_name *out)
 {
 	return app_validate(&call->m, in->instance_id, in->name, in->id, in->key, out);
 }
@@ -31,7 +31,7 @@ int public_create_roma_app(struct api_call *call, const struct public_create_rom
 }
 
 int public_check_roma_app_details(struct api_call *call, const struct public_check_roma_app_details_in *in,
-                                  struct public_app *out)
+				  struct public_app *out)
 {
 	return app_show(&call->m, in->instance_id, in->app_id, out);
 }
@@ -49,26 +49,26 @@ int public_delete_roma_app(struct api_call *call, const struct public_delete_rom
 }
 
 int public_check_roma_app_secret(struct api_call *call, const struct public_check_roma_app_secret_in *in,
-                                 struct public_app_secret *out)
+				 struct public_app_secret *out)
 {
 	return app_secret_show(&call->m, in->instance_id, in->app_id, out);
 }
 
 int public_reset_roma_app_secret(struct api_call *call, const struct public_reset_roma_app_secret_in *in,
-                                 struct public_app_secret *out)
+				 struct public_app_secret *out)
 {
 	return app_secret_reset(&call->m, in->instance_id, in->app_id, in->body ? in->body->secret : STR_NONE, out);
 }
 
 int public_check_auth_users_of_app(struct api_call *call, const struct public_check_auth_users_of_app_in *in,
-                                   struct public_app_user_list *out)
+				   struct public_app_user_list *out)
 {
 	return app_member_list(&call->m, in->instance_id, in->app_id, in->user_name, out);
 }
 
 /* An empty list takes all members away; no list at all changes nothing. */
 int public_add_user_to_app(struct api_call *call, const struct public_add_user_to_app_in *in,
-                           struct public_app_user_list *out)
+			   struct public_app_user_list *out)
 {
 	if (!in->body || !in->body->users.v)
 		return app_member_list(&call->m, in->instance_id, in->app_id, STR_NONE, out);
@@ -76,7 +76,7 @@ int public_add_user_to_app(struct api_call *call, const struct public_add_user_t
 }
 
 int public_check_can_auth_users_of_app(struct api_call *call, const struct public_check_can_auth_users_of_app_in *in,
-                                       struct public_app_candidate_list *out)
+				       struct public_app_candidate_list *out)
 {
 	return app_candidate_list(&call->m, in->instance_id, in->app_id, in->filter, out);
 }
