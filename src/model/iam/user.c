@@ -252,6 +252,8 @@ int iam_user_create(struct model *m, const struct iam_user *in, struct iam_user 
 		rc = err_set(&m->err, ERR_1115, NULL);
 	if (rc == 0)
 		rc = insert(m, id, in);
+	if (rc == ERR_APPIA_0409) /* another one was faster */
+		return err_set(&m->err, ERR_1109, NULL);
 	if (rc == 0)
 		rc = set_password(m, in, id);
 	if (rc == 0)
@@ -315,6 +317,8 @@ int iam_user_update(struct model *m, struct str id, const struct iam_user *in, s
 		rc = check_unique(m, id, in);
 	if (rc == 0)
 		rc = store_fields(m, id, in);
+	if (rc == ERR_APPIA_0409) /* another one was faster */
+		return err_set(&m->err, ERR_1109, NULL);
 	if (rc == 0)
 		rc = set_password(m, in, id);
 	if (rc == 0)

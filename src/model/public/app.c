@@ -271,6 +271,8 @@ int app_create(struct model *m, struct str instance_id, const struct public_app 
 				"ssssssssssii", id, instance_id, in->name, in->remark.p ? in->remark : STR(""), key,
 				sign_seal(m->arena, m->keys, APP_SEAL_SECRET, secret), who->user_id, who->user_name,
 				who->user_id, who->user_name, m->now_ms, m->now_ms);
+	if (rc == ERR_APPIA_0409) /* another one was faster */
+		return err_set(&m->err, ERR_ROMA_14011, NULL);
 	if (rc == 0)
 		rc = set_favorite(m, id, in);
 	if (rc == 0)
@@ -301,6 +303,8 @@ int app_update(struct model *m, struct str instance_id, struct str app_id, const
 		rc = check_name(m, instance_id, in->name);
 	if (rc == 0 && changes)
 		rc = touch(m, app_id, in->name, in->remark);
+	if (rc == ERR_APPIA_0409) /* another one was faster */
+		return err_set(&m->err, ERR_ROMA_14011, NULL);
 	if (rc == 0)
 		rc = set_favorite(m, app_id, in);
 	return rc ? rc : load(m, instance_id, app_id, ret);
