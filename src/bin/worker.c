@@ -17,20 +17,19 @@ struct settings {
 	bool allow_private_networks;
 };
 
-/* Number options: their name, the environment variable is APPIA_WORKER_ and the name in capitals. */
 static const struct number {
-	const char *name, *variable;
+	const char *name;
 	size_t offset;
 	long long min, max;
 } numbers[] = {
-#define NUMBER(name, field, variable, min, max) {name, variable, offsetof(struct settings, field), min, max}
-	NUMBER("connections", connections, "APPIA_WORKER_CONNECTIONS", 1, 10000),
-	NUMBER("pool", pool, "APPIA_WORKER_POOL", 1, 1000),
-	NUMBER("pool-idle", pool_idle_seconds, "APPIA_WORKER_POOL_IDLE", 1, 86400),
-	NUMBER("deadline-ms", deadline_ms, "APPIA_WORKER_DEADLINE_MS", 1, 3600000),
-	NUMBER("script-cpu-ms", script_cpu_ms, "APPIA_WORKER_SCRIPT_CPU_MS", 1, 600000),
-	NUMBER("script-memory", script_memory_mib, "APPIA_WORKER_SCRIPT_MEMORY", 1, 4096),
-	NUMBER("max-rows", max_rows, "APPIA_WORKER_MAX_ROWS", 1, 10000000),
+#define NUMBER(name, field, min, max) {name, offsetof(struct settings, field), min, max}
+	NUMBER("connections", connections, 1, 10000),
+	NUMBER("pool", pool, 1, 1000),
+	NUMBER("pool-idle", pool_idle_seconds, 1, 86400),
+	NUMBER("deadline-ms", deadline_ms, 1, 3600000),
+	NUMBER("script-cpu-ms", script_cpu_ms, 1, 600000),
+	NUMBER("script-memory", script_memory_mib, 1, 4096),
+	NUMBER("max-rows", max_rows, 1, 10000000),
 };
 
 static int usage(void)
@@ -60,21 +59,6 @@ static bool set_option(struct settings *s, const char *name, const char *value)
 		if (strcmp(name, numbers[i].name) == 0)
 			return set_number(s, &numbers[i], value);
 	return true;
-}
-
-static bool read_environment(struct settings *s)
-{
-	static const char *const texts[][2] = {{"socket", "APPIA_WORKER_SOCKET"}, {"published", "APPIA_WORKER_PUBLISHED"},
-		{"key", "APPIA_WORKER_KEY"}, {"allow-private-networks", "APPIA_WORKER_ALLOW_PRIVATE_NETWORKS"}};
-	bool ok = true;
-
-	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
-		if (getenv(texts[i][1]))
-			ok = set_option(s, texts[i][0], getenv(texts[i][1])) && ok;
-	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
-		if (getenv(numbers[i].variable))
-			ok = set_number(s, &numbers[i], getenv(numbers[i].variable)) && ok;
-	return ok;
 }
 
 static bool read_arguments(struct settings *s, int argc, char **argv)
@@ -141,7 +125,7 @@ int main(int argc, char **argv)
 	sigset_t stop;
 
 	log_init("appia-worker", LOG_INFO);
-	if (!read_environment(&s) || !read_arguments(&s, argc, argv))
+	if (!read_arguments(&s, argc, argv))
 		return usage();
 	umask(0077);
 	signal(SIGPIPE, SIG_IGN);

@@ -43,8 +43,11 @@ static void run(const struct child *child, pid_t parent)
 
 int child_start(struct child *child, struct err *err)
 {
-	pid_t parent = getpid(), pid = fork();
+	pid_t parent = getpid(), pid;
 
+	if (child->ready_file)
+		unlink(child->ready_file); /* what a run that was killed left */
+	pid = fork();
 	if (pid < 0)
 		return err_set(err, ERR_APPIA_0500, "fork: %s", strerror(errno));
 	if (pid == 0)
@@ -59,7 +62,7 @@ bool child_ready(const struct child *child)
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 
 	if (!child->ready_socket)
-		return true;
+		return !child->ready_file || access(child->ready_file, F_OK) == 0;
 	size_t n = strlen(child->ready_socket);
 
 	if (n >= sizeof(addr.sun_path))

@@ -17,7 +17,8 @@ struct child {
 	const char *env[CHILD_MAX_ENV]; /* added to our own, "NAME=value" */
 	const char *log_path;           /* standard output and error, appended */
 	int stop_signal;
-	const char *ready_socket; /* Unix socket that accepts when it is ready; NULL: ready at once */
+	const char *ready_socket; /* Unix socket that accepts when it is ready; or */
+	const char *ready_file;   /* a file that is there then; both NULL: ready at once */
 	pid_t pid;                /* 0: not running */
 	int64_t started_ms, restart_at_ms;
 	unsigned failures; /* quick exits in a row */

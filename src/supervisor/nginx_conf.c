@@ -73,7 +73,8 @@ static void management_part(struct buf *b, const struct nginx_settings *s)
 	            "\tproxy_set_header X-Request-Id $request_id;\n"
 	            "\tproxy_set_header X-Real-Ip $remote_addr;\n"
 	            "\tproxy_read_timeout 330s;\n"
-	            "}\n");
+	            "}\n"
+	            "location = /gateway/metrics { appia_metrics; allow 127.0.0.1; allow ::1; deny all; }\n");
 	json_error(b, 400, "APPIA.0400", "The request is malformed.");
 	json_error(b, 413, "APPIA.0413", "The request body is too large.");
 	json_error(b, 414, "APPIA.0414", "The request URI is too long.");
@@ -87,7 +88,7 @@ static void gateway_part(struct buf *b, const struct home *home, const struct ng
 	buf_fmt(b,
 	        "appia_published %s/published;\n"
 	        "appia_key %s/master.key;\n"
-	        "appia_worker %s;\n"
+	        "appia_worker unix:%s;\n"
 	        "server {\nlisten %s:%d backlog=4096;\nlisten %s:%d ssl http2 backlog=4096;\n"
 	        "client_max_body_size %lld;\n"
 	        "appia_appcode_plain %s;\n"

@@ -39,6 +39,11 @@ static const char *program(struct up *up, const char *name)
 	return access(beside.p, X_OK) == 0 ? beside.p : arena_fmt(up->a, "%s/../libexec/appia/%s", up->home.bin, name).p;
 }
 
+static const char *number(struct up *up, int64_t v)
+{
+	return arena_fmt(up->a, "%lld", (long long)v).p;
+}
+
 static void plan_children(struct up *up)
 {
 	struct arena *a = up->a;
@@ -56,9 +61,11 @@ static void plan_children(struct up *up)
 		.name = "appia-worker",
 		.argv = {program(up, "appia-worker"), "--socket", up->home.worker_socket, "--published",
 	                 in_home(up, "published"), "--key", in_home(up, "master.key"), "--connections",
-	                 arena_fmt(a, "%lld", (long long)conf_int(conf, CONF_WORKER_CONNECTIONS)).p, "--script-cpu-ms",
-	                 arena_fmt(a, "%lld", (long long)conf_int(conf, CONF_WORKER_SCRIPT_CPU)).p, "--script-memory",
-	                 arena_fmt(a, "%lld", (long long)conf_int(conf, CONF_WORKER_SCRIPT_MEMORY)).p},
+	                 number(up, conf_int(conf, CONF_WORKER_THREADS)), "--pool",
+	                 number(up, conf_int(conf, CONF_WORKER_CONNECTIONS)), "--script-cpu-ms",
+	                 number(up, conf_int(conf, CONF_WORKER_SCRIPT_CPU)), "--script-memory",
+	                 number(up, conf_int(conf, CONF_WORKER_SCRIPT_MEMORY) >> 20), "--allow-private-networks",
+	                 conf_bool(conf, CONF_WORKER_ALLOW_PRIVATE_NETWORKS) ? "1" : "0"},
 		.log_path = in_home(up, "log/appia-worker.log"),
 		.stop_signal = SIGTERM,
 		.ready_socket = up->home.worker_socket,
@@ -68,6 +75,7 @@ static void plan_children(struct up *up)
 		.argv = {"/usr/sbin/nginx", "-p", up->home.dir, "-c", in_home(up, "nginx/nginx.conf"), "-e", "stderr"},
 		.log_path = in_home(up, "log/nginx.log"),
 		.stop_signal = SIGQUIT,
+		.ready_file = in_home(up, "run/nginx.pid"), /* written after the ports are bound */
 	};
 }
 
