@@ -31,6 +31,10 @@ int api_offline(struct model *m, struct str instance_id, struct str api_id, stru
 int api_publish_batch(struct model *m, struct str instance_id, bool online, const struct apic_api_batch_publish *in,
                       struct apic_api_batch_publish_result *ret);
 
+/* Deletes APIs, or all of a group when apis is empty, each by itself. ret->success names those deleted. */
+int api_delete_batch(struct model *m, struct str instance_id, struct str group_id, const struct str_array *apis,
+                     struct apic_api_batch_publish_result *ret);
+
 /* Makes the version's environment serve that version. */
 int api_version_switch(struct model *m, struct str instance_id, struct str api_id, struct str version_id,
                        struct apic_publish *ret);

@@ -418,6 +418,49 @@ int api_publish_batch(struct model *m, struct str instance_id, bool online, cons
 	return rc;
 }
 
+static int list_group(struct model *m, struct str instance_id, struct str group_id, struct str_array *ret)
+{
+	struct api_group_row group;
+	struct store_rows *rows;
+	int rc = api__group(m, instance_id, group_id, &group);
+
+	if (rc == 0)
+		rc = store_query(m->tx, &m->err, &rows, "SELECT id FROM api WHERE group_id = ? ORDER BY created_ms, id LIMIT ?",
+		                 "si", group.id, (int64_t)MAX_BATCH);
+	if (rc)
+		return rc;
+	*ret = (struct str_array){ARENA_ARRAY(m->arena, struct str, MAX_BATCH), 0};
+	while (ret->n < MAX_BATCH && store_next(rows))
+		ret->v[ret->n++] = store_str(rows, 0, m->arena);
+	return store_done(&rows, &m->err);
+}
+
+int api_delete_batch(struct model *m, struct str instance_id, struct str group_id, const struct str_array *apis,
+                     struct apic_api_batch_publish_result *ret)
+{
+	struct str_array list = *apis;
+	int rc = 0;
+
+	if (list.n == 0)
+		rc = str_empty(group_id) ? api__missing(m, "apis") : list_group(m, instance_id, group_id, &list);
+	if (rc == 0 && list.n > MAX_BATCH)
+		rc = err_set(&m->err, ERR_APIG_2003, "parameterName:apis, at most %d", MAX_BATCH);
+	if (rc)
+		return rc;
+	ret->success.v = ARENA_ARRAY(m->arena, struct apic_publish, list.n + 1);
+	ret->failure.v = ARENA_ARRAY(m->arena, struct apic_api_batch_failure, list.n + 1);
+	for (size_t i = 0; rc == 0 && i < list.n; i++) {
+		rc = api_delete(m, instance_id, list.v[i]);
+		if (is_refusal(m, rc)) {
+			add_failure(m, list.v[i], &(struct api_row){.def = NULL}, &ret->failure);
+			rc = 0;
+		} else if (rc == 0) {
+			ret->success.v[ret->success.n++].api_id = list.v[i];
+		}
+	}
+	return rc;
+}
+
 /* Versions. */
 
 struct version_row {

@@ -4,8 +4,8 @@
 #include "model/apic/list.h"
 #include "sign/sign.h"
 
-#define COLUMNS \
-	"SELECT p.id, p.name, p.remark, p.key, p.secret_sealed, p.created_ms, p.updated_ms," \
+#define COLUMNS                                                                                                        \
+	"SELECT p.id, p.name, p.remark, p.key, p.secret_sealed, p.created_ms, p.updated_ms,"                           \
 	" (SELECT COUNT(DISTINCT x.api_id) FROM app_auth x WHERE x.app_id = p.id)"
 
 /* "416*****ab8": enough to recognise it. */
@@ -56,9 +56,9 @@ int apic_app_show(struct model *m, struct str instance_id, struct str app_id, st
 }
 
 /* Every application is valid: status 1. */
-#define FILTER \
-	" FROM app p WHERE p.instance_id = ?" APIC_EQUALS("p.id") APIC_EQUALS("p.key") APIC_MATCH("p.name") \
-	" AND (CAST(? AS BIGINT) IS NULL OR ? = 1)" APP_VISIBLE("p.id")
+#define FILTER                                                                                                         \
+	" FROM app p WHERE p.instance_id = ?" APIC_EQUALS("p.id") APIC_EQUALS("p.key")                                 \
+		APIC_MATCH("p.name") " AND (CAST(? AS BIGINT) IS NULL OR ? = 1)" APP_VISIBLE("p.id")
 #define FILTER_TYPES "ssssssssnnsss"
 /* clang-format off */
 #define FILTER_ARGS \
@@ -78,8 +78,8 @@ int apic_app_list_by(struct model *m, const struct apic_list_apps_in *in, struct
 
 	if (rc == 0)
 		rc = store_query(m->tx, &m->err, &rows,
-		                 COLUMNS FILTER " ORDER BY p.created_ms DESC, p.id LIMIT ? OFFSET ?", FILTER_TYPES "ii",
-		                 FILTER_ARGS, page.limit, page.offset);
+				 COLUMNS FILTER " ORDER BY p.created_ms DESC, p.id LIMIT ? OFFSET ?", FILTER_TYPES "ii",
+				 FILTER_ARGS, page.limit, page.offset);
 	if (rc)
 		return rc;
 	ret->apps.v = ARENA_ARRAY(m->arena, struct apic_app, (size_t)page.limit);

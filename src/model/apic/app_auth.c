@@ -32,8 +32,8 @@ static int read_target(struct model *m, struct str instance_id, struct str api_i
 	struct store_rows *rows;
 	struct str app_id = STR_NONE, auth_type = STR_NONE;
 	int rc = store_query(m->tx, &m->err, &rows,
-	                     "SELECT name, app_id, auth_type FROM api WHERE id = ? AND instance_id = ?", "ss", api_id,
-	                     instance_id);
+			     "SELECT name, app_id, auth_type FROM api WHERE id = ? AND instance_id = ?", "ss", api_id,
+			     instance_id);
 
 	if (rc)
 		return rc;
@@ -58,7 +58,7 @@ static int read_target(struct model *m, struct str instance_id, struct str api_i
 	else if (!str_is(auth_type, "APP"))
 		ret->refusal = ERR_APIG_2012;
 	ret->reason = rc == 0 ? STR("Invalid parameter value,parameterName:api_ids. The API does not authenticate apps")
-	                      : str_of(err_row(ERR_APIG_1102)->message);
+			      : str_of(err_row(ERR_APIG_1102)->message);
 	return 0;
 }
 
@@ -66,12 +66,11 @@ static int read_caller(struct model *m, struct str instance_id, struct str app_i
 {
 	bool found;
 	int rc = store_get_str(m->tx, &m->err, m->arena, &ret->name, &found,
-	                       "SELECT name FROM app WHERE id = ? AND instance_id = ?", "ss", app_id, instance_id);
+			       "SELECT name FROM app WHERE id = ? AND instance_id = ?", "ss", app_id, instance_id);
 
 	ret->id = app_id;
-	return rc == 0 && !found
-	               ? err_set_text(&m->err, ERR_APIG_3004, "App %.*s does not exist", STR_FMT(app_id))
-	               : rc;
+	return rc == 0 && !found ? err_set_text(&m->err, ERR_APIG_3004, "App %.*s does not exist", STR_FMT(app_id))
+				 : rc;
 }
 
 static int check_request(struct model *m, struct str instance_id, const struct apic_api_auth_request *in)
@@ -117,35 +116,37 @@ static struct str_array present(struct model *m, struct str_array list)
 
 /* Writes the right unless it is there. ret holds what is stored besides; its id and status are set. */
 static int give(struct model *m, struct str instance_id, const struct apic_api_auth_request *in,
-                struct apic_api_auth *ret)
+		struct apic_api_auth *ret)
 {
-	struct apic_api_auth doc = {.auth_role = ret->auth_role, .auth_tunnel = ret->auth_tunnel,
-		.auth_whitelist = ret->auth_whitelist, .auth_blacklist = ret->auth_blacklist,
-		.visit_param = ret->visit_params};
+	struct apic_api_auth doc = {.auth_role = ret->auth_role,
+				    .auth_tunnel = ret->auth_tunnel,
+				    .auth_whitelist = ret->auth_whitelist,
+				    .auth_blacklist = ret->auth_blacklist,
+				    .visit_param = ret->visit_params};
 	int64_t changed = 0, created = m->now_ms;
 	int rc = store_exec(m->tx, &m->err, &changed,
-	                    "INSERT INTO app_auth (id, instance_id, api_id, env_id, app_id, doc, created_ms)"
-	                    " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (api_id, env_id, app_id) DO NOTHING",
-	                    "sssssdi", ret->id, instance_id, ret->api_id, in->env_id, ret->app_id, &doc_apic_api_auth, &doc,
-	                    created);
+			    "INSERT INTO app_auth (id, instance_id, api_id, env_id, app_id, doc, created_ms)"
+			    " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (api_id, env_id, app_id) DO NOTHING",
+			    "sssssdi", ret->id, instance_id, ret->api_id, in->env_id, ret->app_id, &doc_apic_api_auth,
+			    &doc, created);
 
 	if (rc == 0 && changed)
 		rc = publish_say(m, "app_auth", in->env_id, ret->api_id, ret->app_id);
 	if (rc == 0 && !changed) {
 		ret->auth_result->status = STR("SKIPPED");
 		rc = store_get_str(m->tx, &m->err, m->arena, &ret->id, NULL,
-		                   "SELECT id FROM app_auth WHERE api_id = ? AND env_id = ? AND app_id = ?", "sss", ret->api_id,
-		                   in->env_id, ret->app_id);
+				   "SELECT id FROM app_auth WHERE api_id = ? AND env_id = ? AND app_id = ?", "sss",
+				   ret->api_id, in->env_id, ret->app_id);
 		if (rc == 0)
-			rc = store_get_int(m->tx, &m->err, &created, NULL, "SELECT created_ms FROM app_auth WHERE id = ?", "s",
-			                   ret->id);
+			rc = store_get_int(m->tx, &m->err, &created, NULL,
+					   "SELECT created_ms FROM app_auth WHERE id = ?", "s", ret->id);
 	}
 	ret->auth_time = api__time(m, created);
 	return rc;
 }
 
 static int pair(struct model *m, struct str instance_id, const struct apic_api_auth_request *in,
-                const struct target *api, const struct caller *app, struct apic_api_auth *ret)
+		const struct target *api, const struct caller *app, struct apic_api_auth *ret)
 {
 	struct apic_api_auth_result *result = ARENA_NEW(m->arena, struct apic_api_auth_result);
 
@@ -175,7 +176,7 @@ static int pair(struct model *m, struct str instance_id, const struct apic_api_a
 }
 
 int apic_auth_create(struct model *m, struct str instance_id, const struct apic_api_auth_request *in,
-                     struct apic_api_auth_list *ret)
+		     struct apic_api_auth_list *ret)
 {
 	int rc = check_request(m, instance_id, in);
 
@@ -215,16 +216,17 @@ static int read_row(struct model *m, struct str id, struct str instance_id, stru
 {
 	struct store_rows *rows;
 	int rc = store_query(m->tx, &m->err, &rows,
-	                     "SELECT x.id, x.env_id, x.api_id, x.app_id, a.app_id FROM app_auth x JOIN api a"
-	                     " ON a.id = x.api_id WHERE x.id = ? AND x.instance_id = ?",
-	                     "ss", id, instance_id);
+			     "SELECT x.id, x.env_id, x.api_id, x.app_id, a.app_id FROM app_auth x JOIN api a"
+			     " ON a.id = x.api_id WHERE x.id = ? AND x.instance_id = ?",
+			     "ss", id, instance_id);
 
 	if (rc)
 		return rc;
 	*ret_found = store_next(rows);
 	if (*ret_found)
 		*ret = (struct auth_row){store_str(rows, 0, m->arena), store_str(rows, 1, m->arena),
-			store_str(rows, 2, m->arena), store_str(rows, 3, m->arena), store_str(rows, 4, m->arena)};
+					 store_str(rows, 2, m->arena), store_str(rows, 3, m->arena),
+					 store_str(rows, 4, m->arena)};
 	return store_done(&rows, &m->err);
 }
 
@@ -235,7 +237,8 @@ int apic_auth_delete(struct model *m, struct str instance_id, struct str id)
 	int rc = read_row(m, id, instance_id, &row, &found);
 
 	if (rc == 0 && !found)
-		return err_set_text(&m->err, ERR_APIG_3009, "The app authorization record does not exist,id:%.*s", STR_FMT(id));
+		return err_set_text(&m->err, ERR_APIG_3009, "The app authorization record does not exist,id:%.*s",
+				    STR_FMT(id));
 	if (rc == 0)
 		rc = app_require(m, instance_id, row.owner, APP_ACCESS);
 	if (rc > 0)
@@ -255,14 +258,15 @@ static int delete_where(struct model *m, const char *sql, struct str a, struct s
 		struct auth_row page[PAGE];
 		struct store_rows *rows;
 		int rc = b.p ? store_query(m->tx, &m->err, &rows, sql, "ss", a, b)
-		             : store_query(m->tx, &m->err, &rows, sql, "s", a);
+			     : store_query(m->tx, &m->err, &rows, sql, "s", a);
 
 		if (rc)
 			return rc;
 		for (n = 0; n < PAGE && store_next(rows); n++)
 			page[n] = (struct auth_row){.id = store_str(rows, 0, m->arena),
-				.env_id = store_str(rows, 1, m->arena), .api_id = store_str(rows, 2, m->arena),
-				.app_id = store_str(rows, 3, m->arena)};
+						    .env_id = store_str(rows, 1, m->arena),
+						    .api_id = store_str(rows, 2, m->arena),
+						    .app_id = store_str(rows, 3, m->arena)};
 		rc = store_done(&rows, &m->err);
 		for (size_t i = 0; rc == 0 && i < n; i++)
 			rc = take(m, page[i].id, page[i].env_id, page[i].api_id, page[i].app_id);
@@ -275,13 +279,13 @@ static int delete_where(struct model *m, const char *sql, struct str a, struct s
 int apic_auth_delete_of_env(struct model *m, struct str instance_id, struct str env_id)
 {
 	return delete_where(m,
-	                    "SELECT id, env_id, api_id, app_id FROM app_auth WHERE instance_id = ? AND env_id = ?"
-	                    " ORDER BY id LIMIT 200",
-	                    instance_id, env_id);
+			    "SELECT id, env_id, api_id, app_id FROM app_auth WHERE instance_id = ? AND env_id = ?"
+			    " ORDER BY id LIMIT 200",
+			    instance_id, env_id);
 }
 
 int apic_auth_delete_of_app(struct model *m, struct str app_id)
 {
 	return delete_where(m, "SELECT id, env_id, api_id, app_id FROM app_auth WHERE app_id = ? ORDER BY id LIMIT 200",
-	                    app_id, STR_NONE);
+			    app_id, STR_NONE);
 }

@@ -30,20 +30,23 @@ static int check_room(struct model *m, struct str app_id, struct str hash)
 	if (rc == 0 && found)
 		return err_set(&m->err, ERR_APIG_3311, NULL);
 	if (rc == 0)
-		rc = store_get_int(m->tx, &m->err, &n, NULL, "SELECT COUNT(*) FROM app_code WHERE app_id = ?", "s", app_id);
-	return rc == 0 && n >= APIC_MAX_APP_CODES ? err_set(&m->err, ERR_APIG_3131, "limit:%d", APIC_MAX_APP_CODES) : rc;
+		rc = store_get_int(m->tx, &m->err, &n, NULL, "SELECT COUNT(*) FROM app_code WHERE app_id = ?", "s",
+				   app_id);
+	return rc == 0 && n >= APIC_MAX_APP_CODES ? err_set(&m->err, ERR_APIG_3131, "limit:%d", APIC_MAX_APP_CODES)
+						  : rc;
 }
 
 /* Starts with a letter, as those that users choose. */
 static struct str draw(struct model *m)
 {
-	struct str first = rnd_text(m->arena, 1, FIRST), rest = rnd_text(m->arena, DRAWN_LENGTH - 1, FIRST "0123456789");
+	struct str first = rnd_text(m->arena, 1, FIRST),
+		   rest = rnd_text(m->arena, DRAWN_LENGTH - 1, FIRST "0123456789");
 
 	return arena_fmt(m->arena, "%.*s%.*s", STR_FMT(first), STR_FMT(rest));
 }
 
 int apic_app_code_create(struct model *m, struct str instance_id, struct str app_id, struct str code,
-                         struct apic_app_code *ret)
+			 struct apic_app_code *ret)
 {
 	struct apic_app_code made = {
 		.id = rnd_id(m->arena),
@@ -57,10 +60,11 @@ int apic_app_code_create(struct model *m, struct str instance_id, struct str app
 	if (rc == 0)
 		rc = check_room(m, app_id, hash);
 	if (rc == 0)
-		rc = store_exec(m->tx, &m->err, NULL,
-		                "INSERT INTO app_code (id, app_id, code_sealed, code_hash, created_ms) VALUES (?, ?, ?, ?, ?)",
-		                "ssssi", made.id, app_id, sign_seal(m->arena, m->keys, SEAL_CODE, made.app_code), hash,
-		                m->now_ms);
+		rc = store_exec(
+			m->tx, &m->err, NULL,
+			"INSERT INTO app_code (id, app_id, code_sealed, code_hash, created_ms) VALUES (?, ?, ?, ?, ?)",
+			"ssssi", made.id, app_id, sign_seal(m->arena, m->keys, SEAL_CODE, made.app_code), hash,
+			m->now_ms);
 	if (rc == 0)
 		rc = publish_say(m, "app_code", hash, STR_NONE, STR_NONE);
 	if (rc == 0)
@@ -69,7 +73,7 @@ int apic_app_code_create(struct model *m, struct str instance_id, struct str app
 }
 
 int apic_app_code_show(struct model *m, struct str instance_id, struct str app_id, struct str id,
-                       struct apic_app_code *ret)
+		       struct apic_app_code *ret)
 {
 	struct store_rows *rows;
 	int bad = 0, rc = apic_app_check(m, instance_id, app_id, APP_ADMIN);
@@ -96,7 +100,7 @@ int apic_app_code_delete(struct model *m, struct str instance_id, struct str app
 
 	if (rc == 0)
 		rc = store_get_str(m->tx, &m->err, m->arena, &hash, &found,
-		                   "SELECT code_hash FROM app_code WHERE id = ? AND app_id = ?", "ss", id, app_id);
+				   "SELECT code_hash FROM app_code WHERE id = ? AND app_id = ?", "ss", id, app_id);
 	if (rc == 0 && !found)
 		return err_set(&m->err, ERR_APIG_3082, "id:%.*s", STR_FMT(id));
 	if (rc == 0)
@@ -113,10 +117,10 @@ int apic_app_code_list_by(struct model *m, const struct apic_list_app_codes_in *
 
 	if (rc == 0)
 		rc = store_get_int(m->tx, &m->err, &total, NULL, "SELECT COUNT(*) FROM app_code WHERE app_id = ?", "s",
-		                   in->app_id);
+				   in->app_id);
 	if (rc == 0)
 		rc = store_query(m->tx, &m->err, &rows, COLUMNS " ORDER BY created_ms DESC, id LIMIT ? OFFSET ?", "sii",
-		                 in->app_id, page.limit, page.offset);
+				 in->app_id, page.limit, page.offset);
 	if (rc)
 		return rc;
 	ret->app_codes.v = ARENA_ARRAY(m->arena, struct apic_app_code, (size_t)page.limit);
@@ -134,7 +138,7 @@ int apic_app_code_delete_all(struct model *m, struct str app_id)
 		struct str hash;
 		bool found;
 		int rc = store_get_str(m->tx, &m->err, m->arena, &hash, &found,
-		                       "SELECT code_hash FROM app_code WHERE app_id = ? LIMIT 1", "s", app_id);
+				       "SELECT code_hash FROM app_code WHERE app_id = ? LIMIT 1", "s", app_id);
 
 		if (rc || !found)
 			return rc;

@@ -64,7 +64,7 @@ void domain__reply(const struct domain_row *row, struct apic_url_domain *ret)
 }
 
 int domain__get(struct model *m, struct str instance_id, struct str group_id, struct str domain_id, enum app_role role,
-                struct domain_row *ret)
+		struct domain_row *ret)
 {
 	struct api_group_row group;
 	struct store_rows *rows;
@@ -72,9 +72,9 @@ int domain__get(struct model *m, struct str instance_id, struct str group_id, st
 
 	if (rc == 0)
 		rc = store_query(m->tx, &m->err, &rows,
-		                 "SELECT id, group_id, domain, min_ssl_version, status, http_redirect_to_https,"
-		                 " verified_client_certificate FROM url_domain WHERE id = ? AND instance_id = ?",
-		                 "ss", domain_id, instance_id);
+				 "SELECT id, group_id, domain, min_ssl_version, status, http_redirect_to_https,"
+				 " verified_client_certificate FROM url_domain WHERE id = ? AND instance_id = ?",
+				 "ss", domain_id, instance_id);
 	if (rc)
 		return rc;
 	bool found = store_next(rows);
@@ -110,7 +110,7 @@ static int check_name(struct model *m, struct str group_id, struct str host)
 		return err_set(&m->err, ERR_APIG_3305, NULL);
 	if (rc == 0)
 		rc = store_get_int(m->tx, &m->err, &n, NULL, "SELECT COUNT(*) FROM url_domain WHERE group_id = ?", "s",
-		                   group_id);
+				   group_id);
 	return rc == 0 && n >= APIC_MAX_DOMAINS ? err_set(&m->err, ERR_APIG_3108, "limit:%d", APIC_MAX_DOMAINS) : rc;
 }
 
@@ -131,11 +131,11 @@ int apic_domain_bind(struct model *m, const struct apic_associate_domain_in *in,
 		rc = check_name(m, in->group_id, row.name);
 	if (rc == 0)
 		rc = store_exec(m->tx, &m->err, NULL,
-		                "INSERT INTO url_domain (id, instance_id, group_id, domain, status, min_ssl_version,"
-		                " http_redirect_to_https, verified_client_certificate, created_ms, updated_ms)"
-		                " VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?)",
-		                "ssssisiii", row.id, in->instance_id, in->group_id, row.name, row.status, row.min_ssl_version,
-		                (int64_t)row.redirect, m->now_ms, m->now_ms);
+				"INSERT INTO url_domain (id, instance_id, group_id, domain, status, min_ssl_version,"
+				" http_redirect_to_https, verified_client_certificate, created_ms, updated_ms)"
+				" VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?)",
+				"ssssisiii", row.id, in->instance_id, in->group_id, row.name, row.status,
+				row.min_ssl_version, (int64_t)row.redirect, m->now_ms, m->now_ms);
 	if (rc == 0)
 		rc = publish_say(m, "host", row.name, STR_NONE, STR_NONE);
 	if (rc == 0)
@@ -167,9 +167,10 @@ int apic_domain_update(struct model *m, const struct apic_update_domain_in *in, 
 	row.min_ssl_version = in->body->min_ssl_version;
 	row.redirect = in->body->is_http_redirect_to_https;
 	rc = store_exec(m->tx, &m->err, NULL,
-	                "UPDATE url_domain SET min_ssl_version = ?, http_redirect_to_https = ?,"
-	                " verified_client_certificate = ?, updated_ms = ? WHERE id = ?",
-	                "siiis", row.min_ssl_version, (int64_t)row.redirect, (int64_t)row.verify_client, m->now_ms, row.id);
+			"UPDATE url_domain SET min_ssl_version = ?, http_redirect_to_https = ?,"
+			" verified_client_certificate = ?, updated_ms = ? WHERE id = ?",
+			"siiis", row.min_ssl_version, (int64_t)row.redirect, (int64_t)row.verify_client, m->now_ms,
+			row.id);
 	if (rc == 0)
 		rc = publish_say(m, "host", row.name, STR_NONE, STR_NONE);
 	if (rc == 0)
@@ -198,9 +199,9 @@ int apic_domain_of_group(struct model *m, struct str group_id, struct apic_url_d
 {
 	struct store_rows *rows;
 	int rc = store_query(m->tx, &m->err, &rows,
-	                     "SELECT id, domain, status, min_ssl_version, verified_client_certificate FROM url_domain"
-	                     " WHERE group_id = ? ORDER BY created_ms, id LIMIT ?",
-	                     "si", group_id, (int64_t)APIC_MAX_DOMAINS);
+			     "SELECT id, domain, status, min_ssl_version, verified_client_certificate FROM url_domain"
+			     " WHERE group_id = ? ORDER BY created_ms, id LIMIT ?",
+			     "si", group_id, (int64_t)APIC_MAX_DOMAINS);
 
 	if (rc)
 		return rc;

@@ -12,10 +12,10 @@ int domain__certificates(struct model *m, struct str domain_id, struct apic_url_
 {
 	struct store_rows *rows;
 	int rc = store_query(m->tx, &m->err, &rows,
-	                     "SELECT c.id, c.name, c.type, c.doc, c.trusted_root_ca FROM url_domain_certificate l"
-	                     " JOIN certificate c ON c.id = l.certificate_id WHERE l.domain_id = ?"
-	                     " ORDER BY c.created_ms, c.id LIMIT ?",
-	                     "si", domain_id, (int64_t)MAX_PER_DOMAIN);
+			     "SELECT c.id, c.name, c.type, c.doc, c.trusted_root_ca FROM url_domain_certificate l"
+			     " JOIN certificate c ON c.id = l.certificate_id WHERE l.domain_id = ?"
+			     " ORDER BY c.created_ms, c.id LIMIT ?",
+			     "si", domain_id, (int64_t)MAX_PER_DOMAIN);
 
 	if (rc)
 		return rc;
@@ -28,7 +28,8 @@ int domain__certificates(struct model *m, struct str domain_id, struct apic_url_
 		info->ssl_id = store_str(rows, 0, m->arena);
 		info->ssl_name = store_str(rows, 1, m->arena);
 		info->type = store_str(rows, 2, m->arena);
-		info->algorithm_type = ((struct apic_certificate *)store_doc(rows, 3, &doc_apic_certificate, m->arena))->algorithm_type;
+		info->algorithm_type = ((struct apic_certificate *)store_doc(rows, 3, &doc_apic_certificate, m->arena))
+					       ->algorithm_type;
 		ret->is_has_trusted_root_ca = ret->is_has_trusted_root_ca || !store_null(rows, 4);
 	}
 	if (ret->ssl_infos.n) {
@@ -42,14 +43,14 @@ int domain__certificates(struct model *m, struct str domain_id, struct apic_url_
 static int drop(struct model *m, struct str domain_id, struct str certificate_id)
 {
 	int rc = store_exec(m->tx, &m->err, NULL,
-	                    "DELETE FROM url_domain_certificate WHERE domain_id = ? AND certificate_id = ?", "ss", domain_id,
-	                    certificate_id);
+			    "DELETE FROM url_domain_certificate WHERE domain_id = ? AND certificate_id = ?", "ss",
+			    domain_id, certificate_id);
 
 	return rc ? rc
-	          : store_exec(m->tx, &m->err, NULL,
-	                       "DELETE FROM certificate WHERE id = ? AND NOT EXISTS"
-	                       " (SELECT 1 FROM url_domain_certificate l WHERE l.certificate_id = certificate.id)",
-	                       "s", certificate_id);
+		  : store_exec(m->tx, &m->err, NULL,
+			       "DELETE FROM certificate WHERE id = ? AND NOT EXISTS"
+			       " (SELECT 1 FROM url_domain_certificate l WHERE l.certificate_id = certificate.id)",
+			       "s", certificate_id);
 }
 
 int domain__drop_certificates(struct model *m, struct str domain_id)
@@ -79,7 +80,7 @@ static int check_pair(struct model *m, const struct apic_domain_certificate *in)
 }
 
 static int check_certificate(struct model *m, const struct apic_domain_certificate *in, struct str host,
-                             struct sign_cert *ret)
+			     struct sign_cert *ret)
 {
 	struct sign_cert ca;
 	int rc = check_pair(m, in);
@@ -132,28 +133,28 @@ static int choose_scope(struct model *m, const struct apic_associate_certificate
 		return api__invalid(m, "type", "must be instance or global");
 	}
 	int rc = store_get_int(m->tx, &m->err, &n, NULL, "SELECT COUNT(*) FROM certificate WHERE project_id = ?", "s",
-	                       in->project_id);
+			       in->project_id);
 
 	return rc == 0 && n >= APIC_MAX_CERTIFICATES
-	               ? err_set(&m->err, ERR_APIG_3146, "limit:%d", APIC_MAX_CERTIFICATES)
-	               : rc;
+		       ? err_set(&m->err, ERR_APIG_3146, "limit:%d", APIC_MAX_CERTIFICATES)
+		       : rc;
 }
 
 static int insert(struct model *m, const struct apic_associate_certificate_in *in, struct str id,
-                  struct str instance_id, const struct sign_cert *cert)
+		  struct str instance_id, const struct sign_cert *cert)
 {
 	const struct apic_domain_certificate *c = in->body;
 	struct apic_certificate doc = {0};
 
 	describe(m, cert, &doc);
 	return store_exec(m->tx, &m->err, NULL,
-	                  "INSERT INTO certificate (id, project_id, instance_id, name, type, content, key_sealed,"
-	                  " trusted_root_ca, common_name, not_after_ms, doc, created_ms, updated_ms)"
-	                  " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-	                  "sssssssssidii", id, in->project_id, instance_id, c->name, c->type, c->cert_content,
-	                  sign_seal(m->arena, m->keys, APIC_SEAL_CERTIFICATE, c->private_key),
-	                  apic_given(c->trusted_root_ca), cert->common_name.p ? cert->common_name : STR(""),
-	                  cert->not_after_ms, &doc_apic_certificate, &doc, m->now_ms, m->now_ms);
+			  "INSERT INTO certificate (id, project_id, instance_id, name, type, content, key_sealed,"
+			  " trusted_root_ca, common_name, not_after_ms, doc, created_ms, updated_ms)"
+			  " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+			  "sssssssssidii", id, in->project_id, instance_id, c->name, c->type, c->cert_content,
+			  sign_seal(m->arena, m->keys, APIC_SEAL_CERTIFICATE, c->private_key),
+			  apic_given(c->trusted_root_ca), cert->common_name.p ? cert->common_name : STR(""),
+			  cert->not_after_ms, &doc_apic_certificate, &doc, m->now_ms, m->now_ms);
 }
 
 /* A name has one certificate of each algorithm. */
@@ -166,9 +167,9 @@ static int replace(struct model *m, struct str domain_id, struct str certificate
 		if (str_eq(now.ssl_infos.v[i].algorithm_type, algorithm))
 			rc = drop(m, domain_id, now.ssl_infos.v[i].ssl_id);
 	return rc ? rc
-	          : store_exec(m->tx, &m->err, NULL,
-	                       "INSERT INTO url_domain_certificate (domain_id, certificate_id) VALUES (?, ?)", "ss",
-	                       domain_id, certificate_id);
+		  : store_exec(m->tx, &m->err, NULL,
+			       "INSERT INTO url_domain_certificate (domain_id, certificate_id) VALUES (?, ?)", "ss",
+			       domain_id, certificate_id);
 }
 
 /* Clients are verified as soon as there are roots to verify them by, and no longer. */
@@ -180,13 +181,13 @@ static int set_verify(struct model *m, struct domain_row *row, struct apic_url_d
 		return rc;
 	row->verify_client = ret->is_has_trusted_root_ca;
 	rc = store_exec(m->tx, &m->err, NULL,
-	                "UPDATE url_domain SET verified_client_certificate = ?, updated_ms = ? WHERE id = ?", "iis",
-	                (int64_t)row->verify_client, m->now_ms, row->id);
+			"UPDATE url_domain SET verified_client_certificate = ?, updated_ms = ? WHERE id = ?", "iis",
+			(int64_t)row->verify_client, m->now_ms, row->id);
 	return rc ? rc : publish_say(m, "host", row->name, STR_NONE, STR_NONE);
 }
 
 int apic_domain_certificate_bind(struct model *m, const struct apic_associate_certificate_in *in,
-                                 struct apic_url_domain *ret)
+				 struct apic_url_domain *ret)
 {
 	struct domain_row row;
 	struct sign_cert cert;
@@ -213,12 +214,12 @@ int apic_domain_certificate_bind(struct model *m, const struct apic_associate_ce
 
 /* The certificate, when the name has it. ERR_APIG_3025, ERR_APIG_3476. */
 static int find(struct model *m, struct str project_id, struct str domain_id, struct str id,
-                struct apic_certificate *ret)
+		struct apic_certificate *ret)
 {
 	struct store_rows *rows;
 	int64_t one;
-	int rc = store_query(m->tx, &m->err, &rows, "SELECT doc FROM certificate WHERE id = ? AND project_id = ?", "ss", id,
-	                     project_id);
+	int rc = store_query(m->tx, &m->err, &rows, "SELECT doc FROM certificate WHERE id = ? AND project_id = ?", "ss",
+			     id, project_id);
 
 	if (rc)
 		return rc;
@@ -231,8 +232,8 @@ static int find(struct model *m, struct str project_id, struct str domain_id, st
 		return err_set(&m->err, ERR_APIG_3025, "id:%.*s", STR_FMT(id));
 	if (rc == 0)
 		rc = store_get_int(m->tx, &m->err, &one, &found,
-		                   "SELECT 1 FROM url_domain_certificate WHERE domain_id = ? AND certificate_id = ?", "ss",
-		                   domain_id, id);
+				   "SELECT 1 FROM url_domain_certificate WHERE domain_id = ? AND certificate_id = ?",
+				   "ss", domain_id, id);
 	return rc == 0 && !found ? err_set(&m->err, ERR_APIG_3476, NULL) : rc;
 }
 
@@ -251,7 +252,7 @@ int apic_domain_certificate_unbind(struct model *m, const struct apic_disassocia
 }
 
 int apic_domain_certificate_show(struct model *m, const struct apic_show_details_of_domain_name_certificate_in *in,
-                                 struct apic_certificate *ret)
+				 struct apic_certificate *ret)
 {
 	struct domain_row row;
 	int rc = domain__get(m, in->instance_id, in->group_id, in->domain_id, APP_READ, &row);

@@ -18,8 +18,8 @@ static int load(struct model *m, struct str instance_id, struct str env_id, stru
 {
 	struct store_rows *rows;
 	int rc = store_query(m->tx, &m->err, &rows,
-	                     "SELECT id, name, remark, created_ms FROM api_env WHERE instance_id = ? AND id = ?", "ss",
-	                     instance_id, env_id);
+			     "SELECT id, name, remark, created_ms FROM api_env WHERE instance_id = ? AND id = ?", "ss",
+			     instance_id, env_id);
 
 	if (rc)
 		return rc;
@@ -33,8 +33,8 @@ static int check_name(struct model *m, struct str instance_id, struct str name, 
 	bool found;
 	int64_t one;
 	int rc = store_get_int(m->tx, &m->err, &one, &found,
-	                       "SELECT 1 FROM api_env WHERE instance_id = ? AND name = ? AND id <> ?", "sss", instance_id,
-	                       name, except);
+			       "SELECT 1 FROM api_env WHERE instance_id = ? AND name = ? AND id <> ?", "sss",
+			       instance_id, name, except);
 
 	return rc == 0 && found ? err_set(&m->err, ERR_APIG_3205, NULL) : rc;
 }
@@ -43,7 +43,7 @@ static int check_quota(struct model *m, struct str instance_id)
 {
 	int64_t n = 0;
 	int rc = store_get_int(m->tx, &m->err, &n, NULL, "SELECT COUNT(*) FROM api_env WHERE instance_id = ?", "s",
-	                       instance_id);
+			       instance_id);
 
 	return rc == 0 && n >= APIC_MAX_ENVS ? err_set(&m->err, ERR_APIG_3104, "limit:%d", APIC_MAX_ENVS) : rc;
 }
@@ -51,8 +51,8 @@ static int check_quota(struct model *m, struct str instance_id)
 static int insert(struct model *m, struct str instance_id, struct str id, struct str name, struct str remark)
 {
 	return store_exec(m->tx, &m->err, NULL,
-	                  "INSERT INTO api_env (instance_id, id, name, remark, created_ms) VALUES (?, ?, ?, ?, ?)",
-	                  "ssssi", instance_id, id, name, remark.p ? remark : STR(""), m->now_ms);
+			  "INSERT INTO api_env (instance_id, id, name, remark, created_ms) VALUES (?, ?, ?, ?, ?)",
+			  "ssssi", instance_id, id, name, remark.p ? remark : STR(""), m->now_ms);
 }
 
 int apic_env_create(struct model *m, struct str instance_id, const struct apic_env *in, struct apic_env *ret)
@@ -77,7 +77,7 @@ static int check_changeable(struct model *m, struct str instance_id, struct str 
 }
 
 int apic_env_update(struct model *m, struct str instance_id, struct str env_id, const struct apic_env *in,
-                    struct apic_env *ret)
+		    struct apic_env *ret)
 {
 	struct str old_name;
 	int rc = check_changeable(m, instance_id, env_id, &old_name);
@@ -85,9 +85,10 @@ int apic_env_update(struct model *m, struct str instance_id, struct str env_id, 
 	if (rc == 0)
 		rc = check_name(m, instance_id, in->name, env_id);
 	if (rc == 0)
-		rc = store_exec(m->tx, &m->err, NULL,
-		                "UPDATE api_env SET name = ?, remark = COALESCE(?, remark) WHERE instance_id = ? AND id = ?",
-		                "ssss", in->name, in->remark, instance_id, env_id);
+		rc = store_exec(
+			m->tx, &m->err, NULL,
+			"UPDATE api_env SET name = ?, remark = COALESCE(?, remark) WHERE instance_id = ? AND id = ?",
+			"ssss", in->name, in->remark, instance_id, env_id);
 	if (rc == 0 && !str_eq(in->name, old_name))
 		rc = publish_env_renamed(m, instance_id, env_id, old_name);
 	return rc ? rc : load(m, instance_id, env_id, ret);
@@ -102,15 +103,15 @@ int apic_env_delete(struct model *m, struct str instance_id, struct str env_id)
 
 	if (rc == 0)
 		rc = store_get_int(m->tx, &m->err, &one, &found,
-		                   "SELECT 1 FROM api_publish WHERE instance_id = ? AND env_id = ? LIMIT 1", "ss", instance_id,
-		                   env_id);
+				   "SELECT 1 FROM api_publish WHERE instance_id = ? AND env_id = ? LIMIT 1", "ss",
+				   instance_id, env_id);
 	if (rc == 0 && found)
 		return err_set(&m->err, ERR_APIG_3418, NULL);
 	if (rc == 0)
 		rc = apic_auth_delete_of_env(m, instance_id, env_id);
 	return rc ? rc
-	          : store_exec(m->tx, &m->err, NULL, "DELETE FROM api_env WHERE instance_id = ? AND id = ?", "ss",
-	                       instance_id, env_id);
+		  : store_exec(m->tx, &m->err, NULL, "DELETE FROM api_env WHERE instance_id = ? AND id = ?", "ss",
+			       instance_id, env_id);
 }
 
 #define FILTER " FROM api_env WHERE instance_id = ? AND LOWER(name) LIKE ? ESCAPE '\\'"
@@ -125,8 +126,9 @@ int apic_env_list(struct model *m, const struct apic_list_environments_in *in, s
 
 	if (rc == 0)
 		rc = store_query(m->tx, &m->err, &rows,
-		                 "SELECT id, name, remark, created_ms" FILTER " ORDER BY created_ms, id LIMIT ? OFFSET ?", "ssii",
-		                 in->instance_id, like, page.limit, page.offset);
+				 "SELECT id, name, remark, created_ms" FILTER
+				 " ORDER BY created_ms, id LIMIT ? OFFSET ?",
+				 "ssii", in->instance_id, like, page.limit, page.offset);
 	if (rc)
 		return rc;
 	ret->envs.v = ARENA_ARRAY(m->arena, struct apic_env, (size_t)page.limit);
@@ -145,7 +147,7 @@ int apic_default_env(struct model *m, struct str instance_id)
 int apic_default_env_delete(struct model *m, struct str instance_id)
 {
 	return store_exec(m->tx, &m->err, NULL,
-	                  "DELETE FROM api_env WHERE instance_id = ? AND id = ? AND NOT EXISTS"
-	                  " (SELECT 1 FROM api WHERE api.instance_id = api_env.instance_id)",
-	                  "ss", instance_id, API_ENV_RELEASE);
+			  "DELETE FROM api_env WHERE instance_id = ? AND id = ? AND NOT EXISTS"
+			  " (SELECT 1 FROM api WHERE api.instance_id = api_env.instance_id)",
+			  "ss", instance_id, API_ENV_RELEASE);
 }

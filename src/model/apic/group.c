@@ -10,8 +10,9 @@
 #define DEFAULT_NAME STR("DEFAULT")
 
 #define TABLES " FROM api_group g LEFT JOIN app p ON p.id = g.app_id WHERE g.instance_id = ?"
-#define COLUMNS \
-	"SELECT g.id, g.name, g.remark, g.status, g.is_default, g.sl_domain, g.version, g.app_id, p.name, g.created_ms," \
+#define COLUMNS                                                                                                        \
+	"SELECT g.id, g.name, g.remark, g.status, g.is_default, g.sl_domain, g.version, g.app_id, p.name, "            \
+	"g.created_ms,"                                                                                                \
 	" g.updated_ms" TABLES
 
 static struct str_array one_of(struct model *m, struct str s)
@@ -58,8 +59,8 @@ static int check_name(struct model *m, struct str instance_id, struct str name, 
 	bool found;
 	int64_t one;
 	int rc = store_get_int(m->tx, &m->err, &one, &found,
-	                       "SELECT 1 FROM api_group WHERE instance_id = ? AND name = ? AND id <> ?", "sss", instance_id,
-	                       name, except);
+			       "SELECT 1 FROM api_group WHERE instance_id = ? AND name = ? AND id <> ?", "sss",
+			       instance_id, name, except);
 
 	return rc == 0 && found ? err_set(&m->err, ERR_APIG_3201, NULL) : rc;
 }
@@ -68,21 +69,22 @@ static int check_quota(struct model *m, struct str instance_id)
 {
 	int64_t n = 0;
 	int rc = store_get_int(m->tx, &m->err, &n, NULL, "SELECT COUNT(*) FROM api_group WHERE instance_id = ?", "s",
-	                       instance_id);
+			       instance_id);
 
 	return rc == 0 && n >= APIC_MAX_GROUPS ? err_set(&m->err, ERR_APIG_3101, "limit:%d", APIC_MAX_GROUPS) : rc;
 }
 
 static int insert(struct model *m, struct str instance_id, struct str app_id, struct str name, struct str remark,
-                  bool is_default, struct str *ret_id)
+		  bool is_default, struct str *ret_id)
 {
 	struct str id = rnd_id(m->arena);
 	struct str host = arena_fmt(m->arena, "%.*s.%.*s", STR_FMT(id), STR_FMT(m->settings->gateway_domain));
-	int rc = store_exec(m->tx, &m->err, NULL,
-	                    "INSERT INTO api_group (id, instance_id, app_id, name, remark, status, is_default, sl_domain,"
-	                    " version, created_ms, updated_ms) VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?)",
-	                    "sssssissii", id, instance_id, app_id, name, remark.p ? remark : STR(""),
-	                    (int64_t)(is_default ? 1 : 2), host, app_id.p ? STR("V2") : STR("V1"), m->now_ms, m->now_ms);
+	int rc = store_exec(
+		m->tx, &m->err, NULL,
+		"INSERT INTO api_group (id, instance_id, app_id, name, remark, status, is_default, sl_domain,"
+		" version, created_ms, updated_ms) VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?)",
+		"sssssissii", id, instance_id, app_id, name, remark.p ? remark : STR(""), (int64_t)(is_default ? 1 : 2),
+		host, app_id.p ? STR("V2") : STR("V1"), m->now_ms, m->now_ms);
 
 	if (rc == 0)
 		rc = publish_say(m, "host", host, STR_NONE, STR_NONE);
@@ -107,7 +109,7 @@ static int choose_app(struct model *m, struct str instance_id, const struct apic
 }
 
 int apic_group_create(struct model *m, struct str instance_id, const struct apic_api_group *in,
-                      struct apic_api_group *ret)
+		      struct apic_api_group *ret)
 {
 	struct str app, id;
 	int rc = choose_app(m, instance_id, in, &app);
@@ -122,7 +124,7 @@ int apic_group_create(struct model *m, struct str instance_id, const struct apic
 }
 
 int apic_group_update(struct model *m, struct str instance_id, struct str group_id, const struct apic_api_group *in,
-                      struct apic_api_group *ret)
+		      struct apic_api_group *ret)
 {
 	struct api_group_row row;
 	int rc = apic_group_get(m, instance_id, group_id, APP_MODIFY, &row);
@@ -132,9 +134,10 @@ int apic_group_update(struct model *m, struct str instance_id, struct str group_
 	if (rc == 0)
 		rc = check_name(m, instance_id, in->name, group_id);
 	if (rc == 0)
-		rc = store_exec(m->tx, &m->err, NULL,
-		                "UPDATE api_group SET name = ?, remark = COALESCE(?, remark), updated_ms = ? WHERE id = ?",
-		                "ssis", in->name, in->remark, m->now_ms, group_id);
+		rc = store_exec(
+			m->tx, &m->err, NULL,
+			"UPDATE api_group SET name = ?, remark = COALESCE(?, remark), updated_ms = ? WHERE id = ?",
+			"ssis", in->name, in->remark, m->now_ms, group_id);
 	return rc ? rc : load(m, instance_id, group_id, ret);
 }
 
@@ -142,7 +145,8 @@ static int refuse_when_used(struct model *m, const struct api_group_row *row)
 {
 	bool found;
 	int64_t one;
-	int rc = store_get_int(m->tx, &m->err, &one, &found, "SELECT 1 FROM api WHERE group_id = ? LIMIT 1", "s", row->id);
+	int rc = store_get_int(m->tx, &m->err, &one, &found, "SELECT 1 FROM api WHERE group_id = ? LIMIT 1", "s",
+			       row->id);
 
 	return rc == 0 && found ? err_set(&m->err, ERR_APIG_3415, NULL) : rc;
 }
@@ -172,13 +176,14 @@ int apic_group_show(struct model *m, struct str instance_id, struct str group_id
 }
 
 /* Domain names are lower case, and searched so. V1 groups are everybody's. */
-#define FILTER \
-	APIC_EQUALS("g.id") APIC_MATCH("g.name") APIC_EQUALS("g.app_id") \
-	" AND (CAST(? AS TEXT) IS NULL OR g.sl_domain = LOWER(?) OR EXISTS" \
-	" (SELECT 1 FROM url_domain d WHERE d.group_id = g.id AND d.domain = LOWER(?)))" \
-	" AND (g.sl_domain LIKE ? ESCAPE '\\' OR EXISTS" \
-	" (SELECT 1 FROM url_domain d WHERE d.group_id = g.id AND d.domain LIKE ? ESCAPE '\\'))" \
-	" AND (g.app_id IS NULL OR 1 = 1" APP_VISIBLE("g.app_id") ")"
+#define FILTER                                                                                                         \
+	APIC_EQUALS("g.id")                                                                                            \
+	APIC_MATCH("g.name") APIC_EQUALS(                                                                              \
+		"g.app_id") " AND (CAST(? AS TEXT) IS NULL OR g.sl_domain = LOWER(?) OR EXISTS"                        \
+			    " (SELECT 1 FROM url_domain d WHERE d.group_id = g.id AND d.domain = LOWER(?)))"           \
+			    " AND (g.sl_domain LIKE ? ESCAPE '\\' OR EXISTS"                                           \
+			    " (SELECT 1 FROM url_domain d WHERE d.group_id = g.id AND d.domain LIKE ? ESCAPE '\\'))"   \
+			    " AND (g.app_id IS NULL OR 1 = 1" APP_VISIBLE("g.app_id") ")"
 #define FILTER_TYPES "ssssssssssssssss"
 /* clang-format off */
 #define FILTER_ARGS \
@@ -194,12 +199,13 @@ int apic_group_list(struct model *m, const struct apic_list_api_groups_in *in, s
 	struct apic_page page = APIC_PAGE(in);
 	struct store_rows *rows;
 	int64_t total;
-	int rc = store_get_int(m->tx, &m->err, &total, NULL, "SELECT COUNT(*)" TABLES FILTER, FILTER_TYPES, FILTER_ARGS);
+	int rc =
+		store_get_int(m->tx, &m->err, &total, NULL, "SELECT COUNT(*)" TABLES FILTER, FILTER_TYPES, FILTER_ARGS);
 
 	if (rc == 0)
 		rc = store_query(m->tx, &m->err, &rows,
-		                 COLUMNS FILTER " ORDER BY g.created_ms DESC, g.id LIMIT ? OFFSET ?", FILTER_TYPES "ii",
-		                 FILTER_ARGS, page.limit, page.offset);
+				 COLUMNS FILTER " ORDER BY g.created_ms DESC, g.id LIMIT ? OFFSET ?", FILTER_TYPES "ii",
+				 FILTER_ARGS, page.limit, page.offset);
 	if (rc)
 		return rc;
 	ret->groups.v = ARENA_ARRAY(m->arena, struct apic_api_group, (size_t)page.limit);
@@ -242,14 +248,14 @@ static int unmake(struct model *m, struct str instance_id)
 	struct str group, host;
 	bool found;
 	int rc = store_get_str(m->tx, &m->err, m->arena, &group, &found,
-	                       "SELECT id FROM api_group WHERE instance_id = ? AND is_default = 1 AND NOT EXISTS"
-	                       " (SELECT 1 FROM api WHERE api.group_id = api_group.id) AND NOT EXISTS"
-	                       " (SELECT 1 FROM url_domain d WHERE d.group_id = api_group.id)",
-	                       "s", instance_id);
+			       "SELECT id FROM api_group WHERE instance_id = ? AND is_default = 1 AND NOT EXISTS"
+			       " (SELECT 1 FROM api WHERE api.group_id = api_group.id) AND NOT EXISTS"
+			       " (SELECT 1 FROM url_domain d WHERE d.group_id = api_group.id)",
+			       "s", instance_id);
 
 	if (rc == 0 && found)
-		rc = store_get_str(m->tx, &m->err, m->arena, &host, NULL, "SELECT sl_domain FROM api_group WHERE id = ?", "s",
-		                   group);
+		rc = store_get_str(m->tx, &m->err, m->arena, &host, NULL,
+				   "SELECT sl_domain FROM api_group WHERE id = ?", "s", group);
 	if (rc == 0 && found)
 		rc = publish_say(m, "host", host, STR_NONE, STR_NONE);
 	if (rc == 0 && found)

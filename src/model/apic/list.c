@@ -21,7 +21,7 @@ struct apic_match apic_match_of(struct model *m, struct str text, struct str pre
 }
 
 int apic_app_allow(struct model *m, struct str instance_id, struct str app_id, enum app_role role, int unknown,
-                   int forbidden)
+		   int forbidden)
 {
 	int rc = app_require(m, instance_id, app_id, role);
 
@@ -36,7 +36,7 @@ int apic_app_check(struct model *m, struct str instance_id, struct str app_id, e
 }
 
 int apic_group_get(struct model *m, struct str instance_id, struct str group_id, enum app_role role,
-                   struct api_group_row *ret)
+		   struct api_group_row *ret)
 {
 	int rc = api__group(m, instance_id, group_id, ret);
 

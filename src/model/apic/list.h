@@ -10,8 +10,8 @@
 #define APIC_MAX_GROUPS 1500
 #define APIC_MAX_ENVS 10
 #define APIC_MAX_VARIABLES 50 /* per group and environment */
-#define APIC_MAX_DOMAINS 5    /* per group */
-#define APIC_MAX_APP_CODES 5  /* per app */
+#define APIC_MAX_DOMAINS 5 /* per group */
+#define APIC_MAX_APP_CODES 5 /* per app */
 #define APIC_MAX_CERTIFICATES 150
 
 struct apic_page {
@@ -19,8 +19,9 @@ struct apic_page {
 };
 
 /* in: an input struct with offset and limit. Offsets below 0 mean 0. */
-#define APIC_PAGE(in) \
-	((struct apic_page){(in)->has_offset && (in)->offset > 0 ? (in)->offset : 0, (in)->has_limit ? (in)->limit : 20})
+#define APIC_PAGE(in)                                                                                                  \
+	((struct apic_page){(in)->has_offset && (in)->offset > 0 ? (in)->offset : 0,                                   \
+			    (in)->has_limit ? (in)->limit : 20})
 
 /* A filter by name: SQL "(CAST(? AS TEXT) IS NULL OR x = ?) AND LOWER(x) LIKE ? ESCAPE '\'" with exact, exact, like. */
 struct apic_match {
@@ -42,7 +43,7 @@ static inline struct str apic_given(struct str s)
 
 /* The caller's role in an application. unknown, forbidden: codes for the two refusals. */
 int apic_app_allow(struct model *m, struct str instance_id, struct str app_id, enum app_role role, int unknown,
-                   int forbidden);
+		   int forbidden);
 
 /* ERR_APIG_3004, ERR_APIG_1104, as the reference words them. */
 int apic_app_check(struct model *m, struct str instance_id, struct str app_id, enum app_role role);
@@ -50,7 +51,7 @@ int apic_app_check(struct model *m, struct str instance_id, struct str app_id, e
 /* The group, when the caller has the role: of groups that belong to no application everybody has it. ERR_APIG_3001,
  * ERR_APIG_1101. */
 int apic_group_get(struct model *m, struct str instance_id, struct str group_id, enum app_role role,
-                   struct api_group_row *ret);
+		   struct api_group_row *ret);
 
 /* ERR_APIG_3003 unless the environment exists. ret_name may be NULL. */
 int apic_env_check(struct model *m, struct str instance_id, struct str env_id, struct str *ret_name);
