@@ -296,7 +296,7 @@ class Tables:
     def intern(self, table, text, decl):
         if text not in table:
             table[text] = len(table)
-            self.lines.append(decl.replace('@', str(table[text])))
+            self.lines.append(decl.replace('@', str(table[text]), 1))
         return table[text]
 
     def leaf(self, text):
