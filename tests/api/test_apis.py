@@ -305,6 +305,33 @@ def test_twin_path(road):
     assert road.call('GET', path).json['name'] == api['name']
 
 
+def test_version_1(road):
+    v1 = APIS.replace('/v2/', '/v1/')
+    group = road.make_group()
+    r = road.call('POST', v1, road.definition(**dict(EXAMPLE, group_id=group)))
+    assert r.status == 201 and r.json['backend_params'][0]['req_param_id'], r
+    api = r.json['id']
+    shown = road.call('GET', f'{APIS}/{api}').json
+    assert road.call('GET', f'{v1}/{api}').json == r.json and shown['req_params'] == r.json['req_params']
+    r = road.call('PUT', f'{v1}/{api}', dict(EXAMPLE, group_id=group, remark='one'))
+    assert r.status == 200 and r.json['remark'] == 'one', r
+    r = road.call('GET', v1, query={'group_id': group})
+    assert r.json['total'] == 1 and r.json['apis'][0]['id'] == api, r
+    body = {'apis': [api], 'env_id': RELEASE}
+    r = road.call('POST', v1 + '/publish', body, query={'action': 'online'})
+    assert r.status == 200 and r.json['success'][0]['version_id'], r
+    r = road.call('PUT', v1, {'apis': [api, 'none']}, query={'action': 'delete'})
+    assert r.json['success_count'] == 0 and [f['error_code'] for f in r.json['failure']] == ['APIG.3416', 'APIG.3002']
+    assert road.call('POST', v1 + '/publish', body, query={'action': 'offline'}).status == 200
+    r = road.call('PUT', v1, {'group_id': group}, query={'action': 'delete'})
+    assert r.json == {'success_count': 1, 'failure': []}, r
+    refused(road.call('PUT', v1, {}, query={'action': 'delete'}), 400, 'APIG.2001')
+    refused(road.call('PUT', v1, {}, query={'action': 'drop'}), 400, 'APIG.2012')
+    refused(road.call('DELETE', f'{v1}/{api}'), 404, 'APIG.3002')
+    refused(road.call('POST', f'{v1}/debug/{api}', {'mode': 'DEVELOPER', 'scheme': 'HTTP', 'method': 'GET', 'path': '/'}),
+            404, 'APIG.3002')
+
+
 class FakeGateway(http.server.BaseHTTPRequestHandler):
     seen = []
 
