@@ -32,7 +32,7 @@ static int check_authorizer(struct model *m, struct str instance_id, struct str 
 	if (str_empty(id))
 		return 0;
 	int rc = store_get_str(m->tx, &m->err, m->arena, &have, &found,
-	                       "SELECT type FROM authorizer WHERE id = ? AND instance_id = ?", "ss", id, instance_id);
+			       "SELECT type FROM authorizer WHERE id = ? AND instance_id = ?", "ss", id, instance_id);
 
 	if (rc == 0 && !found)
 		return err_set(&m->err, ERR_APIG_3081, "id:%.*s", STR_FMT(id));
@@ -58,7 +58,7 @@ static int check_authorizers(struct model *m, struct str instance_id, const stru
 
 /* A domain of its own has to be bound to the group, and needs the application to be named. */
 static int check_domain(struct model *m, const struct api_group_row *group, const struct apic_api *def,
-                        struct str wanted_app)
+			struct str wanted_app)
 {
 	bool found;
 	int64_t one;
@@ -68,8 +68,8 @@ static int check_domain(struct model *m, const struct api_group_row *group, cons
 	if (str_empty(wanted_app))
 		return api__missing(m, "roma_app_id");
 	int rc = store_get_int(m->tx, &m->err, &one, &found,
-	                       "SELECT 1 FROM url_domain WHERE group_id = ? AND domain = LOWER(?)", "ss", group->id,
-	                       def->domain_name);
+			       "SELECT 1 FROM url_domain WHERE group_id = ? AND domain = LOWER(?)", "ss", group->id,
+			       def->domain_name);
 
 	if (rc == 0 && !found)
 		rc = err_set(&m->err, ERR_APIG_3020, "domain:%.*s", STR_FMT(def->domain_name));
@@ -81,8 +81,8 @@ static int check_name(struct model *m, struct str group_id, struct str name, str
 	bool found;
 	int64_t one;
 	int rc = store_get_int(m->tx, &m->err, &one, &found,
-	                       "SELECT 1 FROM api WHERE group_id = ? AND name = ? AND id <> ?", "sss", group_id, name,
-	                       except);
+			       "SELECT 1 FROM api WHERE group_id = ? AND name = ? AND id <> ?", "sss", group_id, name,
+			       except);
 
 	if (rc == 0 && found)
 		rc = err_set(&m->err, ERR_APIG_3202, "api_name:%.*s", STR_FMT(name));
@@ -95,9 +95,9 @@ static int check_path(struct model *m, struct str group_id, struct str method, s
 	bool found;
 	struct str other;
 	int rc = store_get_str(m->tx, &m->err, m->arena, &other, &found,
-	                       "SELECT name FROM api WHERE group_id = ? AND shape = ? AND id <> ?"
-	                       " AND (req_method = ? OR req_method = 'ANY' OR CAST(? AS TEXT) = 'ANY') LIMIT 1",
-	                       "sssss", group_id, shape, except, method, method);
+			       "SELECT name FROM api WHERE group_id = ? AND shape = ? AND id <> ?"
+			       " AND (req_method = ? OR req_method = 'ANY' OR CAST(? AS TEXT) = 'ANY') LIMIT 1",
+			       "sssss", group_id, shape, except, method, method);
 
 	if (rc == 0 && found)
 		rc = err_set(&m->err, ERR_APIG_3301, "the same method and path has API %.*s", STR_FMT(other));
@@ -108,12 +108,13 @@ static int check_quota(struct model *m, struct str instance_id, struct str group
 {
 	int64_t n;
 	int rc = store_get_int(m->tx, &m->err, &n, NULL, "SELECT COUNT(*) FROM api WHERE instance_id = ?", "s",
-	                       instance_id);
+			       instance_id);
 
 	if (rc == 0 && n >= MAX_APIS)
 		return err_set(&m->err, ERR_APIG_3102, "limit:%d", MAX_APIS);
 	if (rc == 0)
-		rc = store_get_int(m->tx, &m->err, &n, NULL, "SELECT COUNT(*) FROM api WHERE group_id = ?", "s", group_id);
+		rc = store_get_int(m->tx, &m->err, &n, NULL, "SELECT COUNT(*) FROM api WHERE group_id = ?", "s",
+				   group_id);
 	if (rc == 0 && n >= MAX_APIS_PER_GROUP)
 		return err_set(&m->err, ERR_APIG_3125, "limit:%d", MAX_APIS_PER_GROUP);
 	return rc;
@@ -144,7 +145,7 @@ static struct str id_or_new(struct model *m, struct str id)
 }
 
 static void name_backend_params(struct model *m, struct apic_api *def, const struct apic_api *old,
-                                struct apic_backend_param_array *list)
+				struct apic_backend_param_array *list)
 {
 	for (size_t i = 0; i < list->n; i++) {
 		struct apic_backend_param *b = &list->v[i];
@@ -225,7 +226,7 @@ static int write_tags(struct model *m, struct str api_id, const struct str_array
 
 	for (size_t i = 0; rc == 0 && i < tags->n; i++)
 		rc = store_exec(m->tx, &m->err, NULL, "INSERT INTO api_tag (api_id, tag) VALUES (?, ?)", "ss", api_id,
-		                tags->v[i]);
+				tags->v[i]);
 	return rc;
 }
 
@@ -239,27 +240,27 @@ static int insert(struct model *m, const struct api_row *row, const struct api_p
 	const struct apic_api *def = row->def;
 
 	return store_exec(m->tx, &m->err, NULL,
-	                  "INSERT INTO api (id, instance_id, group_id, app_id, name, type, req_protocol, req_method,"
-	                  " req_uri, match_mode, shape, auth_type, backend_type, authorizer_id, ld_api_id, doc,"
-	                  " created_ms, updated_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-	                  "sssssisssssssssdii", row->id, row->instance_id, row->group_id, row->app_id, def->name,
-	                  def->type, def->req_protocol, def->req_method, def->req_uri, def->match_mode, path->shape,
-	                  def->auth_type, def->backend_type, none_if_empty(def->authorizer_id), row->ld_api_id,
-	                  &doc_apic_api, def, row->created_ms, row->updated_ms);
+			  "INSERT INTO api (id, instance_id, group_id, app_id, name, type, req_protocol, req_method,"
+			  " req_uri, match_mode, shape, auth_type, backend_type, authorizer_id, ld_api_id, doc,"
+			  " created_ms, updated_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+			  "sssssisssssssssdii", row->id, row->instance_id, row->group_id, row->app_id, def->name,
+			  def->type, def->req_protocol, def->req_method, def->req_uri, def->match_mode, path->shape,
+			  def->auth_type, def->backend_type, none_if_empty(def->authorizer_id), row->ld_api_id,
+			  &doc_apic_api, def, row->created_ms, row->updated_ms);
 }
 
 static int update(struct model *m, const struct api_row *row, const struct api_path *path)
 {
 	const struct apic_api *def = row->def;
 
-	return store_exec(m->tx, &m->err, NULL,
-	                  "UPDATE api SET group_id = ?, app_id = ?, name = ?, type = ?, req_protocol = ?, req_method = ?,"
-	                  " req_uri = ?, match_mode = ?, shape = ?, auth_type = ?, backend_type = ?, authorizer_id = ?,"
-	                  " doc = ?, updated_ms = ? WHERE id = ?",
-	                  "sssissssssssdis", row->group_id, row->app_id, def->name, def->type, def->req_protocol,
-	                  def->req_method, def->req_uri, def->match_mode, path->shape, def->auth_type,
-	                  def->backend_type, none_if_empty(def->authorizer_id), &doc_apic_api, def, row->updated_ms,
-	                  row->id);
+	return store_exec(
+		m->tx, &m->err, NULL,
+		"UPDATE api SET group_id = ?, app_id = ?, name = ?, type = ?, req_protocol = ?, req_method = ?,"
+		" req_uri = ?, match_mode = ?, shape = ?, auth_type = ?, backend_type = ?, authorizer_id = ?,"
+		" doc = ?, updated_ms = ? WHERE id = ?",
+		"sssissssssssdis", row->group_id, row->app_id, def->name, def->type, def->req_protocol, def->req_method,
+		def->req_uri, def->match_mode, path->shape, def->auth_type, def->backend_type,
+		none_if_empty(def->authorizer_id), &doc_apic_api, def, row->updated_ms, row->id);
 }
 
 /* Everything that is checked of a definition, new or changed; row->def is completed. */
@@ -302,7 +303,7 @@ static struct apic_api *copy(struct model *m, const struct apic_api *def)
 }
 
 static int create(struct model *m, struct str instance_id, const struct apic_api *def, struct str livedata_id,
-                  struct apic_api *ret)
+		  struct apic_api *ret)
 {
 	struct api_row row = {
 		.id = rnd_id(m->arena),
@@ -338,8 +339,8 @@ int api_create(struct model *m, struct str instance_id, const struct apic_api *d
 	return create(m, instance_id, def, STR_NONE, ret);
 }
 
-int api_create_for_livedata(struct model *m, struct str instance_id, const struct apic_api *def,
-                            struct str livedata_id, struct apic_api *ret)
+int api_create_for_livedata(struct model *m, struct str instance_id, const struct apic_api *def, struct str livedata_id,
+			    struct apic_api *ret)
 {
 	return create(m, instance_id, def, livedata_id, ret);
 }
@@ -370,7 +371,7 @@ static int keep_livedata(struct model *m, const struct api_row *row, struct apic
 }
 
 int api_update(struct model *m, struct str instance_id, struct str api_id, const struct apic_api *def,
-               struct apic_api *ret)
+	       struct apic_api *ret)
 {
 	struct api_row row;
 	struct api_path path;
@@ -447,8 +448,8 @@ int api_delete(struct model *m, struct str instance_id, struct str api_id)
 	int rc = api__get(m, instance_id, api_id, APP_DELETE, &row);
 
 	if (rc == 0)
-		rc = store_get_int(m->tx, &m->err, &one, &published, "SELECT 1 FROM api_publish WHERE api_id = ? LIMIT 1",
-		                   "s", row.id);
+		rc = store_get_int(m->tx, &m->err, &one, &published,
+				   "SELECT 1 FROM api_publish WHERE api_id = ? LIMIT 1", "s", row.id);
 	if (rc == 0 && published)
 		return err_set(&m->err, ERR_APIG_3416, "id:%.*s", STR_FMT(api_id));
 	return rc ? rc : delete_row(m, row.id);
@@ -460,8 +461,8 @@ int api_delete_for_livedata(struct model *m, struct str instance_id, struct str 
 		struct str env;
 		bool found;
 		int rc = store_get_str(m->tx, &m->err, m->arena, &env, &found,
-		                       "SELECT env_id FROM api_publish WHERE api_id = ? AND instance_id = ? LIMIT 1", "ss",
-		                       api_id, instance_id);
+				       "SELECT env_id FROM api_publish WHERE api_id = ? AND instance_id = ? LIMIT 1",
+				       "ss", api_id, instance_id);
 
 		if (rc == 0 && !found)
 			return delete_row(m, api_id);
@@ -474,20 +475,20 @@ int api_delete_for_livedata(struct model *m, struct str instance_id, struct str 
 
 /* The other API is looked for in a group, or among an application's, or in the whole instance. */
 static int check_exists(struct model *m, struct str instance_id, const struct apic_api_check *in, const char *what,
-                        int code, struct str value, struct str method)
+			int code, struct str value, struct str method)
 {
 	struct str sql = arena_fmt(m->arena,
-	                           "SELECT name FROM api WHERE instance_id = ? AND id <> ?"
-	                           " AND (CAST(? AS TEXT) IS NULL OR group_id = ?)"
-	                           " AND (CAST(? AS TEXT) IS NULL OR app_id = ?) AND %s LIMIT 1",
-	                           what);
+				   "SELECT name FROM api WHERE instance_id = ? AND id <> ?"
+				   " AND (CAST(? AS TEXT) IS NULL OR group_id = ?)"
+				   " AND (CAST(? AS TEXT) IS NULL OR app_id = ?) AND %s LIMIT 1",
+				   what);
 	struct str group = none_if_empty(in->group_id), app = none_if_empty(in->roma_app_id);
 	struct str except = in->api_id.p ? in->api_id : STR(""), name;
 	bool found;
 	int rc = method.p ? store_get_str(m->tx, &m->err, m->arena, &name, &found, sql.p, "sssssssss", instance_id,
-	                                  except, group, group, app, app, value, method, method)
-	                  : store_get_str(m->tx, &m->err, m->arena, &name, &found, sql.p, "sssssss", instance_id, except,
-	                                  group, group, app, app, value);
+					  except, group, group, app, app, value, method, method)
+			  : store_get_str(m->tx, &m->err, m->arena, &name, &found, sql.p, "sssssss", instance_id,
+					  except, group, group, app, app, value);
 
 	if (rc == 0 && found)
 		rc = err_set(&m->err, code, "api_name:%.*s", STR_FMT(name));
@@ -518,6 +519,6 @@ int api_check(struct model *m, struct str instance_id, const struct apic_api_che
 	if (str_is(in->match_mode, "SWA"))
 		api__path_prefix(m, &path);
 	return check_exists(m, instance_id, in,
-	                    "shape = ? AND (req_method = ? OR req_method = 'ANY' OR CAST(? AS TEXT) = 'ANY')",
-	                    ERR_APIG_3301, path.shape, in->req_method);
+			    "shape = ? AND (req_method = ? OR req_method = 'ANY' OR CAST(? AS TEXT) = 'ANY')",
+			    ERR_APIG_3301, path.shape, in->req_method);
 }

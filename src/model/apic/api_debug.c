@@ -16,9 +16,9 @@ struct target {
 	struct api_row api;
 	struct api_group_row group;
 	struct str host;
-	struct str stage;     /* X-Stage of the call */
-	struct str env_name;  /* what the back end is told */
-	bool temporary;       /* stage is made for the call */
+	struct str stage; /* X-Stage of the call */
+	struct str env_name; /* what the back end is told */
+	bool temporary; /* stage is made for the call */
 };
 
 /* What is served in the temporary environment. */
@@ -37,7 +37,8 @@ static int choose_host(struct model *m, struct str wanted, const struct api_grou
 		return 0;
 	}
 	int rc = store_get_int(m->tx, &m->err, &one, &found,
-	                       "SELECT 1 FROM url_domain WHERE group_id = ? AND domain = LOWER(?)", "ss", group->id, wanted);
+			       "SELECT 1 FROM url_domain WHERE group_id = ? AND domain = LOWER(?)", "ss", group->id,
+			       wanted);
 
 	if (rc == 0 && !found)
 		rc = err_set(&m->err, ERR_APIG_3020, "domain:%.*s", STR_FMT(wanted));
@@ -63,18 +64,18 @@ static int read_edited(struct model *m, const struct target *t, struct debugged 
 	/* What is not published has no environment: its variables are those of RELEASE. */
 	rc = api__env_name(m, t->api.instance_id, API_ENV_RELEASE, &env_name);
 	return rc ? rc
-	          : api__resolve(m, def, t->api.group_id, API_ENV_RELEASE, env_name, &ret->address, &ret->backend_path);
+		  : api__resolve(m, def, t->api.group_id, API_ENV_RELEASE, env_name, &ret->address, &ret->backend_path);
 }
 
 static int read_published(struct model *m, const struct target *t, struct debugged *ret)
 {
 	struct store_rows *rows;
 	int rc = store_query(m->tx, &m->err, &rows,
-	                     "SELECT v.doc, v.path, v.backend_address, v.backend_path FROM api_publish p"
-	                     " JOIN api_version v ON v.id = p.version_id"
-	                     " JOIN api_env e ON e.instance_id = p.instance_id AND e.id = p.env_id"
-	                     " WHERE p.api_id = ? AND e.name = ?",
-	                     "ss", t->api.id, t->env_name);
+			     "SELECT v.doc, v.path, v.backend_address, v.backend_path FROM api_publish p"
+			     " JOIN api_version v ON v.id = p.version_id"
+			     " JOIN api_env e ON e.instance_id = p.instance_id AND e.id = p.env_id"
+			     " WHERE p.api_id = ? AND e.name = ?",
+			     "ss", t->api.id, t->env_name);
 
 	if (rc)
 		return rc;
@@ -89,17 +90,19 @@ static int read_published(struct model *m, const struct target *t, struct debugg
 		};
 	rc = store_done(&rows, &m->err);
 	if (rc == 0 && !found)
-		rc = err_set(&m->err, ERR_APIG_3015, "api_id:%.*s, stage:%.*s", STR_FMT(t->api.id), STR_FMT(t->env_name));
+		rc = err_set(&m->err, ERR_APIG_3015, "api_id:%.*s, stage:%.*s", STR_FMT(t->api.id),
+			     STR_FMT(t->env_name));
 	return rc;
 }
 
 static int write_debugged(struct model *m, const struct target *t, const struct debugged *d)
 {
-	int rc = store_exec(m->tx, &m->err, NULL,
-	                    "INSERT INTO api_debug (id, api_id, group_id, env_name, path, backend_address, backend_path, doc,"
-	                    " created_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-	                    "sssssssdi", t->stage, t->api.id, t->group.id, t->env_name, d->path, d->address,
-	                    d->backend_path, &doc_apic_api, d->def, m->now_ms);
+	int rc = store_exec(
+		m->tx, &m->err, NULL,
+		"INSERT INTO api_debug (id, api_id, group_id, env_name, path, backend_address, backend_path, doc,"
+		" created_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		"sssssssdi", t->stage, t->api.id, t->group.id, t->env_name, d->path, d->address, d->backend_path,
+		&doc_apic_api, d->def, m->now_ms);
 
 	return rc ? rc : publish_say(m, "debug", t->stage, t->group.id, t->api.id);
 }
@@ -111,9 +114,9 @@ int api__debug_forget(struct model *m, struct str api_id, int64_t before_ms)
 	struct store_rows *rows;
 	size_t n = 0;
 	int rc = store_query(m->tx, &m->err, &rows,
-	                     "SELECT id, group_id, api_id FROM api_debug WHERE created_ms < ?"
-	                     " AND (CAST(? AS TEXT) IS NULL OR api_id = ?) LIMIT 100",
-	                     "iss", before_ms, api_id, api_id);
+			     "SELECT id, group_id, api_id FROM api_debug WHERE created_ms < ?"
+			     " AND (CAST(? AS TEXT) IS NULL OR api_id = ?) LIMIT 100",
+			     "iss", before_ms, api_id, api_id);
 
 	if (rc)
 		return rc;
@@ -132,7 +135,7 @@ int api__debug_forget(struct model *m, struct str api_id, int64_t before_ms)
 }
 
 static int prepare(struct model *m, struct str instance_id, struct str api_id, const struct apic_api_debug *in,
-                   struct target *t)
+		   struct target *t)
 {
 	bool developer = str_is(in->mode, "DEVELOPER");
 	struct debugged d;
@@ -206,8 +209,8 @@ static struct str gateway_url(struct model *m, const struct start *s)
 	if (str_empty(host) || str_is(host, "0.0.0.0") || str_is(host, "[::]") || str_is(host, "*"))
 		host = STR("127.0.0.1");
 	return arena_fmt(m->arena, "%s://%.*s:%d%.*s%s%.*s", tls ? "https" : "http", STR_FMT(host),
-	                 tls ? m->settings->gateway_https_port : m->settings->gateway_http_port, STR_FMT(s->message.path),
-	                 s->message.query.n ? "?" : "", STR_FMT(s->message.query));
+			 tls ? m->settings->gateway_https_port : m->settings->gateway_http_port,
+			 STR_FMT(s->message.path), s->message.query.n ? "?" : "", STR_FMT(s->message.query));
 }
 
 static int call(struct model *m, struct start *s, struct apic_api_debug_result *ret)
@@ -246,7 +249,7 @@ static int call(struct model *m, struct start *s, struct apic_api_debug_result *
 }
 
 int api_debug(struct model *m, struct str instance_id, struct str api_id, const struct apic_api_debug *in,
-              struct apic_api_debug_result *ret)
+	      struct apic_api_debug_result *ret)
 {
 	struct start s = {.instance_id = instance_id, .api_id = api_id, .in = in};
 

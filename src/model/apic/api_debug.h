@@ -14,7 +14,7 @@ struct api_debug_message {
 
 /* Checks method, path, header and query of the request and builds the message for host. ERR_APIG_2011. */
 int api__debug_message(struct model *m, const struct apic_api_debug *in, struct str host,
-                       struct api_debug_message *ret);
+		       struct api_debug_message *ret);
 void api__debug_header(struct model *m, struct api_debug_message *message, struct str name, struct str value);
 /* Adds the signature of an application (SDK-HMAC-SHA256) over what is there. */
 void api__debug_sign(struct model *m, struct api_debug_message *message, struct str key, struct str secret);

@@ -50,7 +50,7 @@ static int check_name(struct model *m, const char *field, struct str name, bool 
 
 	if (!is_name(name, !header))
 		return api__invalid(m, field, "a name has 1..%d letters, digits, '.' and '-' and begins with a letter",
-		                    MAX_NAME);
+				    MAX_NAME);
 	if (starts_nocase(name, STR("X-Apig-")) || starts_nocase(name, STR("X-Sdk-")) ||
 	    is_one_of(name, ours, header ? ARRAY_LEN(ours) : 1) ||
 	    (header && market && is_one_of(name, credentials, ARRAY_LEN(credentials))))
@@ -154,8 +154,7 @@ static int check_path(struct model *m, struct str path)
 	return 0;
 }
 
-int api__debug_message(struct model *m, const struct apic_api_debug *in, struct str host,
-                       struct api_debug_message *ret)
+int api__debug_message(struct model *m, const struct apic_api_debug *in, struct str host, struct api_debug_message *ret)
 {
 	struct api_debug_message out = {.method = in->method, .path = in->path, .host = host, .body = in->body};
 	int rc = check_path(m, in->path);

@@ -126,7 +126,7 @@ static int check_http(struct model *m, const struct http_backend *b, struct api_
 		return err_set(&m->err, ERR_APIG_3717, NULL);
 	if (b->vpc_channel_status == 1)
 		return b->vpc ? err_set(&m->err, ERR_APIG_3023, "id:%.*s", STR_FMT(b->vpc->vpc_channel_id))
-		              : api__missing(m, "vpc_channel_info");
+			      : api__missing(m, "vpc_channel_info");
 	if (str_empty(b->address))
 		return api__missing(m, "url_domain");
 	if (b->address.n > MAX_ADDRESS)
@@ -146,8 +146,8 @@ static int check_backend_http(struct model *m, struct apic_api *def, struct api_
 	if (!b->has_enable_client_ssl)
 		SET(b, enable_client_ssl, false);
 	SET(b, status, 1);
-	struct http_backend http = {b->url_domain, b->req_protocol,       b->req_method,         b->req_uri, b->timeout,
-	                            b->enable_client_ssl, b->vpc_channel_status, b->vpc_channel_info};
+	struct http_backend http = {b->url_domain, b->req_protocol,      b->req_method,         b->req_uri,
+				    b->timeout,    b->enable_client_ssl, b->vpc_channel_status, b->vpc_channel_info};
 	int rc = check_retry(m, &b->retry_count);
 
 	return rc ? rc : check_http(m, &http, ret_path);
@@ -230,7 +230,7 @@ static int check_backend_mock(struct model *m, struct apic_api *def)
 static int check_condition(struct model *m, const struct apic_api *def, struct apic_condition *c)
 {
 	bool typed = str_is(c->condition_origin, "param") || str_is(c->condition_origin, "cookie") ||
-	             str_is(c->condition_origin, "frontend_authorizer");
+		     str_is(c->condition_origin, "frontend_authorizer");
 
 	if (typed && !c->condition_type.p)
 		return api__missing(m, "condition_type");
@@ -260,7 +260,7 @@ struct policies {
 };
 
 static int check_policy(struct model *m, struct apic_api *def, struct policies *seen, struct str name,
-                        struct apic_condition_array *conditions)
+			struct apic_condition_array *conditions)
 {
 	if (seen->n == MAX_POLICIES)
 		return err_set(&m->err, ERR_APIG_3113, "limit:%d", MAX_POLICIES);
@@ -289,8 +289,8 @@ static int check_policy_http(struct model *m, struct apic_policy_http *p, struct
 		SET(p, timeout, 5000);
 	if (!p->has_vpc_channel_status)
 		SET(p, vpc_channel_status, 2);
-	struct http_backend http = {p->url_domain, p->req_protocol,       p->req_method,         p->req_uri, p->timeout,
-	                            p->enable_client_ssl, p->vpc_channel_status, p->vpc_channel_info};
+	struct http_backend http = {p->url_domain, p->req_protocol,      p->req_method,         p->req_uri,
+				    p->timeout,    p->enable_client_ssl, p->vpc_channel_status, p->vpc_channel_info};
 	int rc = check_retry(m, &p->retry_count);
 
 	if (rc == 0)
@@ -357,8 +357,14 @@ static int check_auth(struct model *m, struct apic_api *def)
 
 static void fill(struct arena *a, struct apic_api *def)
 {
-	struct str *texts[] = {&def->version,       &def->remark, &def->body_remark, &def->result_normal_sample,
-	                       &def->result_failure_sample, &def->authorizer_id, &def->domain_name, &def->tag};
+	struct str *texts[] = {&def->version,
+			       &def->remark,
+			       &def->body_remark,
+			       &def->result_normal_sample,
+			       &def->result_failure_sample,
+			       &def->authorizer_id,
+			       &def->domain_name,
+			       &def->tag};
 
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
 		if (!texts[i]->p)
@@ -381,13 +387,14 @@ static int check_backend(struct model *m, struct apic_api *def, bool livedata)
 {
 	struct api_path path = {.n_params = 0};
 	struct api_backend_rules rules = {.params = &def->req_params,
-	                                  .frontend_authorizer = !str_empty(def->authorizer_id)};
+					  .frontend_authorizer = !str_empty(def->authorizer_id)};
 	struct str authorizer = STR_NONE;
 	int rc = 0;
 
 	if (str_is(def->backend_type, "FUNCTION"))
-		return def->func_info ? err_set(&m->err, ERR_APIG_3019, "urn:%.*s", STR_FMT(def->func_info->function_urn))
-		                      : api__missing(m, "func_info");
+		return def->func_info
+			       ? err_set(&m->err, ERR_APIG_3019, "urn:%.*s", STR_FMT(def->func_info->function_urn))
+			       : api__missing(m, "func_info");
 	if (livedata) {
 		rc = check_retry(m, &def->backend_api->retry_count);
 		if (rc == 0 && (def->backend_api->timeout < 1 || def->backend_api->timeout > MAX_TIMEOUT_MS))

@@ -2,22 +2,22 @@
 #include "model/apic/api_priv.h"
 
 /* Parameters: see read_page(). Each condition holds when its parameter is absent. */
-#define WHERE \
-	" FROM api a JOIN api_group g ON g.id = a.group_id JOIN app p ON p.id = a.app_id WHERE a.instance_id = ?" \
-	" AND (CAST(? AS TEXT) IS NULL OR a.id = ?)" \
-	" AND (CAST(? AS TEXT) IS NULL OR a.name = ?)" \
-	" AND LOWER(a.name) LIKE ? ESCAPE '\\'" \
-	" AND (CAST(? AS TEXT) IS NULL OR a.group_id = ?)" \
-	" AND (CAST(? AS TEXT) IS NULL OR a.req_protocol = ?)" \
-	" AND (CAST(? AS TEXT) IS NULL OR a.req_method = ?)" \
-	" AND (CAST(? AS TEXT) IS NULL OR a.req_uri = ?)" \
-	" AND LOWER(a.req_uri) LIKE ? ESCAPE '\\'" \
-	" AND (CAST(? AS TEXT) IS NULL OR a.auth_type = ?)" \
-	" AND (CAST(? AS TEXT) IS NULL OR EXISTS" \
-	" (SELECT 1 FROM api_publish x WHERE x.api_id = a.id AND x.env_id = ?))" \
-	" AND (CAST(? AS BIGINT) IS NULL OR a.type = ?)" \
-	" AND (CAST(? AS TEXT) IS NULL OR a.vpc_channel_id = ?)" \
-	" AND (CAST(? AS TEXT) IS NULL OR a.app_id = ?)" \
+#define WHERE                                                                                                          \
+	" FROM api a JOIN api_group g ON g.id = a.group_id JOIN app p ON p.id = a.app_id WHERE a.instance_id = ?"      \
+	" AND (CAST(? AS TEXT) IS NULL OR a.id = ?)"                                                                   \
+	" AND (CAST(? AS TEXT) IS NULL OR a.name = ?)"                                                                 \
+	" AND LOWER(a.name) LIKE ? ESCAPE '\\'"                                                                        \
+	" AND (CAST(? AS TEXT) IS NULL OR a.group_id = ?)"                                                             \
+	" AND (CAST(? AS TEXT) IS NULL OR a.req_protocol = ?)"                                                         \
+	" AND (CAST(? AS TEXT) IS NULL OR a.req_method = ?)"                                                           \
+	" AND (CAST(? AS TEXT) IS NULL OR a.req_uri = ?)"                                                              \
+	" AND LOWER(a.req_uri) LIKE ? ESCAPE '\\'"                                                                     \
+	" AND (CAST(? AS TEXT) IS NULL OR a.auth_type = ?)"                                                            \
+	" AND (CAST(? AS TEXT) IS NULL OR EXISTS"                                                                      \
+	" (SELECT 1 FROM api_publish x WHERE x.api_id = a.id AND x.env_id = ?))"                                       \
+	" AND (CAST(? AS BIGINT) IS NULL OR a.type = ?)"                                                               \
+	" AND (CAST(? AS TEXT) IS NULL OR a.vpc_channel_id = ?)"                                                       \
+	" AND (CAST(? AS TEXT) IS NULL OR a.app_id = ?)"                                                               \
 	" AND LOWER(p.name) LIKE ? ESCAPE '\\'" APP_VISIBLE("a.app_id")
 #define WHERE_TYPES "sssssssssssssssssssnnssssssss"
 
@@ -55,9 +55,10 @@ static int check_precise(struct model *m, struct str list)
 		struct str name = str_trim(str_cut(&list, ','));
 
 		if (!str_is(name, "name") && !str_is(name, "req_uri") && !str_is(name, "vpc_channel_name"))
-			return err_set_text(&m->err, ERR_APIG_2012,
-			                    "Invalid parameter value,parameterName:precise_search. It lists name, req_uri and "
-			                    "vpc_channel_name.");
+			return err_set_text(
+				&m->err, ERR_APIG_2012,
+				"Invalid parameter value,parameterName:precise_search. It lists name, req_uri and "
+				"vpc_channel_name.");
 	}
 	return 0;
 }
@@ -113,15 +114,15 @@ static void show_row(struct model *m, struct store_rows *rows, struct apic_api *
 }
 
 static int read_page(struct model *m, const struct filter *f, struct str instance_id, int64_t offset, int64_t limit,
-                     struct apic_api_array *ret)
+		     struct apic_api_array *ret)
 {
 	struct store_rows *rows;
 	size_t n = 0;
 	struct apic_api *list = ARENA_ARRAY(m->arena, struct apic_api, (size_t)limit + 1);
 	int rc = store_query(m->tx, &m->err, &rows,
-	                     "SELECT a.doc, a.id, a.group_id, g.name, g.version, p.name, a.ld_api_id, a.created_ms,"
-	                     " a.updated_ms, a.app_id" WHERE " ORDER BY a.created_ms DESC, a.id LIMIT ? OFFSET ?",
-	                     WHERE_TYPES "ii", WHERE_ARGS(f, instance_id), limit, offset);
+			     "SELECT a.doc, a.id, a.group_id, g.name, g.version, p.name, a.ld_api_id, a.created_ms,"
+			     " a.updated_ms, a.app_id" WHERE " ORDER BY a.created_ms DESC, a.id LIMIT ? OFFSET ?",
+			     WHERE_TYPES "ii", WHERE_ARGS(f, instance_id), limit, offset);
 
 	if (rc)
 		return rc;
@@ -139,7 +140,7 @@ int api_list(struct model *m, const struct apic_list_apis_in *in, struct apic_ap
 
 	if (rc == 0)
 		rc = store_get_int(m->tx, &m->err, &total, NULL, "SELECT COUNT(*)" WHERE, WHERE_TYPES,
-		                   WHERE_ARGS(&f, in->instance_id));
+				   WHERE_ARGS(&f, in->instance_id));
 	if (rc == 0)
 		rc = read_page(m, &f, in->instance_id, offset, in->has_limit ? in->limit : 20, &ret->apis);
 	for (size_t i = 0; rc == 0 && i < ret->apis.n; i++)

@@ -89,7 +89,8 @@ static int check_value(struct model *m, const char *field, const struct apic_req
 	double v;
 
 	if (value.n > MAX_VALUE)
-		return api__invalid(m, field, "longer than %d characters at parameter %.*s", MAX_VALUE, STR_FMT(p->name));
+		return api__invalid(m, field, "longer than %d characters at parameter %.*s", MAX_VALUE,
+				    STR_FMT(p->name));
 	for (size_t i = 0; i < value.n; i++)
 		if ((unsigned char)value.p[i] < 0x20 || value.p[i] == 0x7f)
 			return api__invalid(m, field, "control character at parameter %.*s", STR_FMT(p->name));
@@ -122,7 +123,8 @@ static int check_values(struct model *m, const struct apic_req_param *p)
 	if (rc || str_empty(p->default_value))
 		return rc;
 	if (!listed)
-		return api__invalid(m, "default_value", "not one of the enumerations of parameter %.*s", STR_FMT(p->name));
+		return api__invalid(m, "default_value", "not one of the enumerations of parameter %.*s",
+				    STR_FMT(p->name));
 	return check_value(m, "default_value", p, p->default_value);
 }
 
@@ -176,7 +178,7 @@ int api__check_params(struct model *m, struct apic_req_param_array *params, cons
 }
 
 const struct apic_req_param *api__param_of(const struct apic_req_param_array *params,
-                                           const struct apic_backend_param *b)
+					   const struct apic_backend_param *b)
 {
 	const struct apic_req_param *found = NULL;
 
@@ -235,7 +237,7 @@ static int check_backend_param(struct model *m, struct apic_backend_param *b, co
 }
 
 int api__check_backend_params(struct model *m, struct apic_backend_param_array *list,
-                              const struct api_backend_rules *rules)
+			      const struct api_backend_rules *rules)
 {
 	size_t in_path = 0;
 
@@ -257,6 +259,7 @@ int api__check_backend_params(struct model *m, struct apic_backend_param_array *
 		in_path++;
 	}
 	if (rules->path && in_path != rules->path->n_params)
-		return err_set(&m->err, ERR_APIG_2027, "the back end's req_uri has parameters that backend_params lacks");
+		return err_set(&m->err, ERR_APIG_2027,
+			       "the back end's req_uri has parameters that backend_params lacks");
 	return 0;
 }

@@ -17,10 +17,10 @@ struct api_backend_rules {
 
 /* Codes: ERR_APIG_2011, 2027, 2028, 3111, 3209. */
 int api__check_backend_params(struct model *m, struct apic_backend_param_array *list,
-                              const struct api_backend_rules *rules);
+			      const struct api_backend_rules *rules);
 
 /* The request parameter a back-end parameter of origin REQUEST takes its value from; NULL: none. */
 const struct apic_req_param *api__param_of(const struct apic_req_param_array *params,
-                                           const struct apic_backend_param *b);
+					   const struct apic_backend_param *b);
 
 #endif

@@ -17,7 +17,7 @@ int api__invalid(struct model *m, const char *field, const char *why_fmt, ...)
 
 	va_end(ap);
 	return err_set_text(&m->err, ERR_APIG_2011, "Invalid parameter value,parameterName:%s. %.*s", field,
-	                    STR_FMT(why));
+			    STR_FMT(why));
 }
 
 int api__missing(struct model *m, const char *field)
@@ -59,7 +59,7 @@ static int add_literal(struct model *m, const char *field, struct str segment, s
 }
 
 static int add_param(struct model *m, const char *field, struct str segment, bool greedy, struct buf *path,
-                     struct buf *shape, struct api_path *out)
+		     struct buf *shape, struct api_path *out)
 {
 	struct str name = str_sub(segment, 1, segment.n - 1);
 	bool tail = greedy && name.n && name.p[name.n - 1] == '+';
@@ -101,7 +101,7 @@ static struct str without_vars(struct model *m, struct str uri)
 }
 
 static int parse(struct model *m, const char *field, struct str uri, bool greedy, struct buf *path, struct buf *shape,
-                 struct api_path *out)
+		 struct api_path *out)
 {
 	struct str rest = str_sub(uri, 1, uri.n);
 	int rc = 0;
@@ -117,7 +117,7 @@ static int parse(struct model *m, const char *field, struct str uri, bool greedy
 		if (param && segment.p[segment.n - 2] == '+' && rest.p)
 			return api__invalid(m, field, "{name+} must be the last segment");
 		rc = param ? add_param(m, field, segment, greedy, path, shape, out)
-		           : add_literal(m, field, segment, path, shape);
+			   : add_literal(m, field, segment, path, shape);
 	}
 	return rc;
 }

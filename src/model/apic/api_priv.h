@@ -15,7 +15,7 @@
 
 /* A path template taken apart. */
 struct api_path {
-	struct str path;  /* percent-decoded */
+	struct str path; /* percent-decoded */
 	struct str shape; /* names left out: two templates of one shape match the same requests */
 	struct str params[API_MAX_PATH_PARAMS];
 	size_t n_params;
@@ -74,7 +74,7 @@ int api__routes(struct model *m, struct str group_id, struct str env_name, struc
 /* Address and path of the HTTP back end with the variables of the environment filled in. ERR_APIG_3011 and what a
  * definition is refused with. */
 int api__resolve(struct model *m, const struct apic_api *def, struct str group_id, struct str env_id,
-                 struct str env_name, struct str *ret_address, struct str *ret_path);
+		 struct str env_name, struct str *ret_address, struct str *ret_path);
 /* ERR_APIG_3458 for what can be defined but not served yet. */
 int api__check_served(struct model *m, const struct apic_api *def);
 /* Ends what is being debugged of an API (STR_NONE: of any) and began before that time. */
@@ -86,7 +86,7 @@ int api__unpublish(struct model *m, struct str instance_id, struct str api_id, s
 /* A variable of the group has another value: the versions that serve in the environment and use it take it over. What
  * would not be accepted in a definition is refused as it is there. */
 int api__variable_changed(struct model *m, struct str instance_id, struct str group_id, struct str env_id,
-                          struct str name);
+			  struct str name);
 
 struct str api__time(struct model *m, int64_t ms);
 

@@ -15,9 +15,9 @@ int api__group(struct model *m, struct str instance_id, struct str group_id, str
 	struct store_rows *rows;
 	bool found;
 	int rc = store_query(m->tx, &m->err, &rows,
-	                     "SELECT id, instance_id, app_id, name, version, sl_domain, status, created_ms, updated_ms,"
-	                     " is_default FROM api_group WHERE id = ? AND instance_id = ?",
-	                     "ss", group_id, instance_id);
+			     "SELECT id, instance_id, app_id, name, version, sl_domain, status, created_ms, updated_ms,"
+			     " is_default FROM api_group WHERE id = ? AND instance_id = ?",
+			     "ss", group_id, instance_id);
 
 	if (rc)
 		return rc;
@@ -45,7 +45,7 @@ int api__env_name(struct model *m, struct str instance_id, struct str env_id, st
 {
 	bool found;
 	int rc = store_get_str(m->tx, &m->err, m->arena, ret, &found,
-	                       "SELECT name FROM api_env WHERE instance_id = ? AND id = ?", "ss", instance_id, env_id);
+			       "SELECT name FROM api_env WHERE instance_id = ? AND id = ?", "ss", instance_id, env_id);
 
 	if (rc == 0 && !found)
 		rc = err_set(&m->err, ERR_APIG_3003, "id:%.*s", STR_FMT(env_id));
@@ -65,9 +65,9 @@ int api__get(struct model *m, struct str instance_id, struct str api_id, enum ap
 	struct api_row row;
 	bool found;
 	int rc = store_query(m->tx, &m->err, &rows,
-	                     "SELECT id, instance_id, group_id, app_id, ld_api_id, created_ms, updated_ms, doc FROM api"
-	                     " WHERE id = ? AND instance_id = ?",
-	                     "ss", api_id, instance_id);
+			     "SELECT id, instance_id, group_id, app_id, ld_api_id, created_ms, updated_ms, doc FROM api"
+			     " WHERE id = ? AND instance_id = ?",
+			     "ss", api_id, instance_id);
 
 	if (rc)
 		return rc;
@@ -99,9 +99,9 @@ static int reply_domains(struct model *m, struct apic_api_group *group)
 	struct apic_url_domain *list = ARENA_ARRAY(m->arena, struct apic_url_domain, 8);
 	size_t n = 0;
 	int rc = store_query(m->tx, &m->err, &rows,
-	                     "SELECT id, domain, status, min_ssl_version, verified_client_certificate FROM url_domain"
-	                     " WHERE group_id = ? ORDER BY created_ms, id LIMIT 8",
-	                     "s", group->id);
+			     "SELECT id, domain, status, min_ssl_version, verified_client_certificate FROM url_domain"
+			     " WHERE group_id = ? ORDER BY created_ms, id LIMIT 8",
+			     "s", group->id);
 
 	if (rc)
 		return rc;
@@ -121,10 +121,11 @@ static int reply_domains(struct model *m, struct apic_api_group *group)
 static int reply_certificates(struct model *m, struct apic_url_domain *d)
 {
 	struct store_rows *rows;
-	int rc = store_query(m->tx, &m->err, &rows,
-	                     "SELECT c.id, c.name FROM url_domain_certificate l JOIN certificate c ON c.id = l.certificate_id"
-	                     " WHERE l.domain_id = ? ORDER BY c.created_ms, c.id LIMIT 1",
-	                     "s", d->id);
+	int rc = store_query(
+		m->tx, &m->err, &rows,
+		"SELECT c.id, c.name FROM url_domain_certificate l JOIN certificate c ON c.id = l.certificate_id"
+		" WHERE l.domain_id = ? ORDER BY c.created_ms, c.id LIMIT 1",
+		"s", d->id);
 
 	if (rc)
 		return rc;
@@ -166,10 +167,10 @@ int api__reply_publications(struct model *m, struct str api_id, struct apic_api 
 	struct store_rows *rows;
 	size_t n = 0;
 	int rc = store_query(m->tx, &m->err, &rows,
-	                     "SELECT p.env_id, e.name, p.id, p.published_ms FROM api_publish p JOIN api_env e"
-	                     " ON e.instance_id = p.instance_id AND e.id = p.env_id"
-	                     " WHERE p.api_id = ? ORDER BY e.created_ms, e.id LIMIT 64",
-	                     "s", api_id);
+			     "SELECT p.env_id, e.name, p.id, p.published_ms FROM api_publish p JOIN api_env e"
+			     " ON e.instance_id = p.instance_id AND e.id = p.env_id"
+			     " WHERE p.api_id = ? ORDER BY e.created_ms, e.id LIMIT 64",
+			     "s", api_id);
 
 	if (rc)
 		return rc;
@@ -203,8 +204,8 @@ int api__reply(struct model *m, const struct api_row *row, struct apic_api *ret)
 	if (rc == 0)
 		rc = api__reply_publications(m, row->id, &out);
 	if (rc == 0)
-		rc = store_get_str(m->tx, &m->err, m->arena, &out.roma_app_name, NULL, "SELECT name FROM app WHERE id = ?",
-		                   "s", row->app_id);
+		rc = store_get_str(m->tx, &m->err, m->arena, &out.roma_app_name, NULL,
+				   "SELECT name FROM app WHERE id = ?", "s", row->app_id);
 	if (rc == 0)
 		*ret = out;
 	return rc;

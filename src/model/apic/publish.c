@@ -12,15 +12,15 @@
 
 int publish_say(struct model *m, const char *kind, struct str a, struct str b, struct str c)
 {
-	struct str key = c.p ? arena_fmt(m->arena, "%.*s/%.*s/%.*s", STR_FMT(a), STR_FMT(b), STR_FMT(c))
-	               : b.p ? arena_fmt(m->arena, "%.*s/%.*s", STR_FMT(a), STR_FMT(b))
-	                     : a;
+	struct str key = c.p   ? arena_fmt(m->arena, "%.*s/%.*s/%.*s", STR_FMT(a), STR_FMT(b), STR_FMT(c))
+			 : b.p ? arena_fmt(m->arena, "%.*s/%.*s", STR_FMT(a), STR_FMT(b))
+			       : a;
 
 	return store_outbox(m->tx, &m->err, str_of(kind), key);
 }
 
 static int say_all(struct model *m, const char *kind, const char *sql, struct str instance_id, struct str env_id,
-                   bool key_first, struct str other)
+		   bool key_first, struct str other)
 {
 	struct store_rows *rows;
 	size_t n = 0, cap = 64;
@@ -41,7 +41,8 @@ static int say_all(struct model *m, const char *kind, const char *sql, struct st
 	}
 	rc = store_done(&rows, &m->err);
 	for (size_t i = 0; rc == 0 && i < n; i++)
-		rc = key_first ? publish_say(m, kind, ids[i], other, STR_NONE) : publish_say(m, kind, other, ids[i], STR_NONE);
+		rc = key_first ? publish_say(m, kind, ids[i], other, STR_NONE)
+			       : publish_say(m, kind, other, ids[i], STR_NONE);
 	return rc;
 }
 
@@ -56,8 +57,8 @@ int publish_env_renamed(struct model *m, struct str instance_id, struct str env_
 	if (rc == 0)
 		rc = say_all(m, "route", groups, instance_id, env_id, true, name);
 	if (rc == 0)
-		rc = say_all(m, "api", "SELECT api_id FROM api_publish WHERE instance_id = ? AND env_id = ?", instance_id,
-		             env_id, false, env_id);
+		rc = say_all(m, "api", "SELECT api_id FROM api_publish WHERE instance_id = ? AND env_id = ?",
+			     instance_id, env_id, false, env_id);
 	return rc;
 }
 
@@ -153,8 +154,8 @@ static void fill_backend_params(struct arena *a, const struct apic_api *def, str
 			.name = b->name,
 			.location = location(b->location),
 			.origin = str_is(b->origin, "REQUEST")    ? PUB_REQUEST
-			          : str_is(b->origin, "CONSTANT") ? PUB_CONSTANT
-			                                          : PUB_SYSTEM,
+				  : str_is(b->origin, "CONSTANT") ? PUB_CONSTANT
+								  : PUB_SYSTEM,
 			.value = b->value,
 		};
 		for (size_t k = 0; k < def->req_params.n; k++)
@@ -166,7 +167,8 @@ static void fill_backend_params(struct arena *a, const struct apic_api *def, str
 		const struct apic_req_param *p = &def->req_params.v[i];
 
 		if (str_is(p->location, "PATH") && !is_mapped(def, p))
-			list[n++] = (struct pub_backend_param){.name = p->name, .location = PUB_QUERY, .value = p->name};
+			list[n++] =
+				(struct pub_backend_param){.name = p->name, .location = PUB_QUERY, .value = p->name};
 	}
 	api->backend_params = list;
 	api->n_backend_params = n;
@@ -212,10 +214,10 @@ static void fill_backend(struct arena *a, const struct apic_api *def, struct str
 
 static enum pub_auth auth_of(struct str type)
 {
-	return str_is(type, "APP")   ? PUB_AUTH_APP
-	       : str_is(type, "IAM") ? PUB_AUTH_IAM
+	return str_is(type, "APP")    ? PUB_AUTH_APP
+	       : str_is(type, "IAM")  ? PUB_AUTH_IAM
 	       : str_is(type, "NONE") ? PUB_AUTH_NONE
-	                              : PUB_AUTH_AUTHORIZER;
+				      : PUB_AUTH_AUTHORIZER;
 }
 
 static void fill_api(struct arena *a, const struct apic_api *def, struct pub_api *api)
@@ -228,8 +230,8 @@ static void fill_api(struct arena *a, const struct apic_api *def, struct pub_api
 	api->cors = def->cors;
 	api->prefix = str_is(def->match_mode, "SWA");
 	api->protocols = str_is(def->req_protocol, "HTTP")    ? PUB_PROTO_HTTP
-	                 : str_is(def->req_protocol, "HTTPS") ? PUB_PROTO_HTTPS
-	                                                      : PUB_PROTO_HTTP | PUB_PROTO_HTTPS;
+			 : str_is(def->req_protocol, "HTTPS") ? PUB_PROTO_HTTPS
+							      : PUB_PROTO_HTTP | PUB_PROTO_HTTPS;
 	api->method = def->req_method;
 	fill_backend(a, def, def->ld_api_id, api);
 	fill_params(a, def, api);
@@ -241,12 +243,12 @@ static int read_api(struct model *m, struct str env_id, struct str api_id, struc
 {
 	struct store_rows *rows;
 	int rc = store_query(m->tx, &m->err, &rows,
-	                     "SELECT p.group_id, p.env_id, e.name, p.instance_id, i.project_id, p.version_id, p.path,"
-	                     " v.backend_address, v.backend_path, v.doc FROM api_publish p"
-	                     " JOIN api_version v ON v.id = p.version_id JOIN instance i ON i.id = p.instance_id"
-	                     " JOIN api_env e ON e.instance_id = p.instance_id AND e.id = p.env_id"
-	                     " WHERE p.api_id = ? AND p.env_id = ?",
-	                     "ss", api_id, env_id);
+			     "SELECT p.group_id, p.env_id, e.name, p.instance_id, i.project_id, p.version_id, p.path,"
+			     " v.backend_address, v.backend_path, v.doc FROM api_publish p"
+			     " JOIN api_version v ON v.id = p.version_id JOIN instance i ON i.id = p.instance_id"
+			     " JOIN api_env e ON e.instance_id = p.instance_id AND e.id = p.env_id"
+			     " WHERE p.api_id = ? AND p.env_id = ?",
+			     "ss", api_id, env_id);
 
 	if (rc)
 		return rc;
@@ -293,11 +295,12 @@ const struct publish_kind publish_api = {
 static int read_debug(struct model *m, struct str stage, struct pub_api *api, bool *ret_found)
 {
 	struct store_rows *rows;
-	int rc = store_query(m->tx, &m->err, &rows,
-	                     "SELECT d.group_id, d.id, d.env_name, a.instance_id, i.project_id, d.path, d.backend_address,"
-	                     " d.backend_path, d.doc FROM api_debug d JOIN api a ON a.id = d.api_id"
-	                     " JOIN instance i ON i.id = a.instance_id WHERE d.id = ?",
-	                     "s", stage);
+	int rc = store_query(
+		m->tx, &m->err, &rows,
+		"SELECT d.group_id, d.id, d.env_name, a.instance_id, i.project_id, d.path, d.backend_address,"
+		" d.backend_path, d.doc FROM api_debug d JOIN api a ON a.id = d.api_id"
+		" JOIN instance i ON i.id = a.instance_id WHERE d.id = ?",
+		"s", stage);
 
 	if (rc)
 		return rc;
@@ -360,16 +363,16 @@ const struct publish_kind publish_debug = {
 
 /* The routes and their texts are freed at once: a group may have many thousands. */
 static int read_routes(struct model *m, struct arena *a, struct str group_id, struct str env_name,
-                       struct router_route **ret, size_t *ret_n)
+		       struct router_route **ret, size_t *ret_n)
 {
 	struct store_rows *rows;
 	size_t n = 0, cap = 0;
 	struct router_route *list = NULL;
 	int rc = store_query(m->tx, &m->err, &rows,
-	                     "SELECT p.req_method, p.path, p.match_mode, p.env_id || '/' || p.api_id FROM api_group g"
-	                     " JOIN api_env e ON e.instance_id = g.instance_id JOIN api_publish p ON p.group_id = g.id"
-	                     " AND p.env_id = e.id WHERE g.id = ? AND e.name = ?",
-	                     "ss", group_id, env_name);
+			     "SELECT p.req_method, p.path, p.match_mode, p.env_id || '/' || p.api_id FROM api_group g"
+			     " JOIN api_env e ON e.instance_id = g.instance_id JOIN api_publish p ON p.group_id = g.id"
+			     " AND p.env_id = e.id WHERE g.id = ? AND e.name = ?",
+			     "ss", group_id, env_name);
 
 	if (rc)
 		return rc;
@@ -431,7 +434,8 @@ const struct publish_kind publish_route = {
 static int find_host(struct model *m, const char *sql, struct str key, struct pub_host *ret, bool *ret_found)
 {
 	struct store_rows *rows;
-	int rc = key.p ? store_query(m->tx, &m->err, &rows, sql, "s", key) : store_query(m->tx, &m->err, &rows, sql, "");
+	int rc =
+		key.p ? store_query(m->tx, &m->err, &rows, sql, "s", key) : store_query(m->tx, &m->err, &rows, sql, "");
 
 	if (rc)
 		return rc;
@@ -474,8 +478,8 @@ static int project_group(struct model *m, struct pub_batch *batch, struct str ke
 	struct buf value;
 	bool found;
 	int rc = find_host(m,
-	                   "SELECT id, instance_id FROM api_group WHERE is_default = 1 ORDER BY created_ms, id LIMIT 1",
-	                   STR_NONE, &host, &found);
+			   "SELECT id, instance_id FROM api_group WHERE is_default = 1 ORDER BY created_ms, id LIMIT 1",
+			   STR_NONE, &host, &found);
 
 	if (rc || !found)
 		return rc ? rc : pub_del(batch, STR("default"), &m->err);
@@ -503,8 +507,8 @@ static int project_app_auth(struct model *m, struct pub_batch *batch, struct str
 
 	split(key, &env_id, &api_id, &app_id);
 	int rc = store_get_int(m->tx, &m->err, &one, &found,
-	                       "SELECT 1 FROM app_auth WHERE env_id = ? AND api_id = ? AND app_id = ?", "sss", env_id,
-	                       api_id, app_id);
+			       "SELECT 1 FROM app_auth WHERE env_id = ? AND api_id = ? AND app_id = ?", "sss", env_id,
+			       api_id, app_id);
 
 	if (rc || !found)
 		return rc ? rc : put(m, batch, "auth", key, NULL);
@@ -523,8 +527,8 @@ static int project_app_code(struct model *m, struct pub_batch *batch, struct str
 	struct str app_id;
 	struct buf value;
 	bool found;
-	int rc = store_get_str(m->tx, &m->err, m->arena, &app_id, &found, "SELECT app_id FROM app_code WHERE code_hash = ?",
-	                       "s", key);
+	int rc = store_get_str(m->tx, &m->err, m->arena, &app_id, &found,
+			       "SELECT app_id FROM app_code WHERE code_hash = ?", "s", key);
 
 	if (rc || !found)
 		return rc ? rc : put(m, batch, "appcode", key, NULL);

@@ -14,10 +14,10 @@ static int no_project(struct model *m, struct pub_batch *batch, struct str key)
 }
 
 /* Kinds of domains that are not part of these tests; the real ones take their place where they are linked. */
-__attribute__((weak)) const struct publish_kind publish_datasource = {"datasource", no_project,
-                                                                      "SELECT id FROM project WHERE 1 = 0"};
-__attribute__((weak)) const struct publish_kind publish_livedata = {"livedata", no_project,
-                                                                    "SELECT id FROM project WHERE 1 = 0"};
+__attribute__((weak))
+const struct publish_kind publish_datasource = {"datasource", no_project, "SELECT id FROM project WHERE 1 = 0"};
+__attribute__((weak))
+const struct publish_kind publish_livedata = {"livedata", no_project, "SELECT id FROM project WHERE 1 = 0"};
 
 static const char *const rows[] = {
 	"INSERT INTO iam_domain (id, name, description, created_ms) VALUES ('d1', 'acme', '', 1)",
@@ -32,14 +32,19 @@ static const char *const rows[] = {
 	"INSERT INTO app (id, instance_id, name, remark, key, secret_sealed, created_by, created_by_name, updated_by,"
 	" updated_by_name, created_ms, updated_ms) VALUES ('22222222-2222-4222-8222-222222222222', 'instance1', 'app2',"
 	" '', 'key2', '', 'u1', 'u', 'u1', 'u', 1, 1)",
-	"INSERT INTO api_group (id, instance_id, app_id, name, remark, status, is_default, sl_domain, version, created_ms,"
+	"INSERT INTO api_group (id, instance_id, app_id, name, remark, status, is_default, sl_domain, version, "
+	"created_ms,"
 	" updated_ms) VALUES ('" GROUP_DEFAULT "', 'instance1', NULL, 'DEFAULT', '', 1, 1, '" GROUP_DEFAULT
 	".apic.local', 'V2', 1, 1)",
-	"INSERT INTO api_group (id, instance_id, app_id, name, remark, status, is_default, sl_domain, version, created_ms,"
-	" updated_ms) VALUES ('" GROUP "', 'instance1', '11111111-1111-4111-8111-111111111111', 'group1', '', 1, 2, '" GROUP
+	"INSERT INTO api_group (id, instance_id, app_id, name, remark, status, is_default, sl_domain, version, "
+	"created_ms,"
+	" updated_ms) VALUES ('" GROUP
+	"', 'instance1', '11111111-1111-4111-8111-111111111111', 'group1', '', 1, 2, '" GROUP
 	".apic.local', 'V2', 2, 2)",
-	"INSERT INTO api_group (id, instance_id, app_id, name, remark, status, is_default, sl_domain, version, created_ms,"
-	" updated_ms) VALUES ('" GROUP2 "', 'instance1', '11111111-1111-4111-8111-111111111111', 'group2', '', 1, 2, '" GROUP2
+	"INSERT INTO api_group (id, instance_id, app_id, name, remark, status, is_default, sl_domain, version, "
+	"created_ms,"
+	" updated_ms) VALUES ('" GROUP2
+	"', 'instance1', '11111111-1111-4111-8111-111111111111', 'group2', '', 1, 2, '" GROUP2
 	".apic.local', 'V2', 3, 3)",
 	"INSERT INTO url_domain (id, instance_id, group_id, domain, status, min_ssl_version, http_redirect_to_https,"
 	" verified_client_certificate, created_ms, updated_ms)"
@@ -83,7 +88,7 @@ void check_code(int rc, int want, const char *text, const char *file, int line)
 	if (rc == want)
 		return;
 	print_error("%s %s instead of %s\n", rc ? err_row(rc)->code : "success", rc ? text : "",
-	            want ? err_row(want)->code : "success");
+		    want ? err_row(want)->code : "success");
 	_fail(file, line);
 }
 
@@ -158,10 +163,10 @@ int apic_env_setup(void **state)
 	env->who = (struct identity){.user_id = STR("u1"), .user_name = STR("u"), .administrator = true};
 	env->settings = (struct model_settings){.gateway_domain = STR("apic.local")};
 	env->m = (struct model){.arena = arena_new((size_t)1 << 30),
-	                        .store = env->store,
-	                        .who = &env->who,
-	                        .settings = &env->settings,
-	                        .now_ms = 1700000000000};
+				.store = env->store,
+				.who = &env->who,
+				.settings = &env->settings,
+				.now_ms = 1700000000000};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		run_sql(env, rows[i]);
 	if (publish_rebuild(&env->m, env->pub))

@@ -7,13 +7,15 @@
 #include <stdio.h>
 
 #define HEAD "'type': 1, 'req_protocol': 'HTTPS', 'group_id': '" GROUP "', 'auth_type': 'NONE', "
-#define BACKEND "'backend_type': 'HTTP', 'backend_api': {'url_domain': '10.0.0.1:80', 'req_protocol': 'HTTP'," \
-                " 'req_method': 'GET', 'req_uri': '/b', 'timeout': 5000}"
+#define BACKEND                                                                                                        \
+	"'backend_type': 'HTTP', 'backend_api': {'url_domain': '10.0.0.1:80', 'req_protocol': 'HTTP',"                 \
+	" 'req_method': 'GET', 'req_uri': '/b', 'timeout': 5000}"
 #define MOCK "'backend_type': 'MOCK', 'mock_info': {'result_content': 'hello'}"
 
 /* The documented example, with a group and application of ours and no authorizer. */
 static const char example[] =
-	"{'group_id': '" GROUP "', 'match_mode': 'NORMAL', 'name': 'Api_http', 'auth_type': 'APP', 'backend_type': 'HTTP',"
+	"{'group_id': '" GROUP
+	"', 'match_mode': 'NORMAL', 'name': 'Api_http', 'auth_type': 'APP', 'backend_type': 'HTTP',"
 	"'backend_api': {'url_domain': '10.10.10.156:12346', 'req_protocol': 'HTTP', 'req_method': 'GET',"
 	"  'req_uri': '/test/benchmark', 'timeout': 5000},"
 	"'req_protocol': 'HTTPS', 'req_uri': '/test/http', 'remark': 'Web backend API', 'type': 1, 'req_method': 'GET',"
@@ -44,14 +46,14 @@ static struct apic_api create(struct fixture *env, const char *text)
 
 /* A small API with that method, path and match mode. */
 static int small_rc(struct fixture *env, const char *name, const char *method, const char *uri, const char *mode,
-                    const char *params, struct apic_api *ret)
+		    const char *params, struct apic_api *ret)
 {
 	char text[2048];
 
 	snprintf(text, sizeof(text),
-	         "{" HEAD MOCK ", 'name': '%s', 'req_method': '%s', 'req_uri': '%s', 'match_mode': '%s',"
-	         " 'req_params': [%s]}",
-	         name, method, uri, mode, params);
+		 "{" HEAD MOCK ", 'name': '%s', 'req_method': '%s', 'req_uri': '%s', 'match_mode': '%s',"
+		 " 'req_params': [%s]}",
+		 name, method, uri, mode, params);
 	return create_rc(env, text, ret);
 }
 
@@ -85,7 +87,7 @@ static struct pub_api published_api(struct fixture *env, struct str env_id, stru
 
 /* The API behind a path: routers lead to "<env_id>/<api_id>". */
 static struct str route_to(struct fixture *env, const char *group, const char *stage, const char *method,
-                           const char *path)
+			   const char *path)
 {
 	struct router_match match;
 	struct str key = arena_fmt(env->m.arena, "route/%s/%s", group, stage), router = published(env, key.p);
@@ -178,19 +180,25 @@ static void test_refused_definitions(void **state)
 		{"'req_method': 'GET', 'req_uri': '/apic/health_check', " BACKEND, ERR_APIG_2011},
 		/* parameters */
 		{"'req_method': 'GET', 'req_uri': '/{a}', " BACKEND, ERR_APIG_2026},
-		{"'req_method': 'GET', 'req_uri': '/a', 'req_params': [{'name': 'x', 'type': 'STRING', 'location': 'PATH'}], " BACKEND,
+		{"'req_method': 'GET', 'req_uri': '/a', 'req_params': [{'name': 'x', 'type': 'STRING', 'location': "
+		 "'PATH'}], " BACKEND,
 		 ERR_APIG_2026},
-		{"'req_method': 'GET', 'req_uri': '/{x}', 'req_params': [{'name': 'x', 'type': 'STRING', 'location': 'PATH',"
+		{"'req_method': 'GET', 'req_uri': '/{x}', 'req_params': [{'name': 'x', 'type': 'STRING', 'location': "
+		 "'PATH',"
 		 " 'required': 2}], " BACKEND,
 		 ERR_APIG_2011},
-		{"'req_method': 'GET', 'req_uri': '/a', 'req_params': [{'name': 'x', 'type': 'TEXT', 'location': 'QUERY'}], " BACKEND,
+		{"'req_method': 'GET', 'req_uri': '/a', 'req_params': [{'name': 'x', 'type': 'TEXT', 'location': "
+		 "'QUERY'}], " BACKEND,
 		 ERR_APIG_2011},
-		{"'req_method': 'GET', 'req_uri': '/a', 'req_params': [{'name': 'x', 'type': 'STRING', 'location': 'BODY'}], " BACKEND,
+		{"'req_method': 'GET', 'req_uri': '/a', 'req_params': [{'name': 'x', 'type': 'STRING', 'location': "
+		 "'BODY'}], " BACKEND,
 		 ERR_APIG_2011},
-		{"'req_method': 'GET', 'req_uri': '/a', 'req_params': [{'name': 'X-Apig-A', 'type': 'STRING', 'location': 'QUERY'}],"
+		{"'req_method': 'GET', 'req_uri': '/a', 'req_params': [{'name': 'X-Apig-A', 'type': 'STRING', "
+		 "'location': 'QUERY'}],"
 		 " " BACKEND,
 		 ERR_APIG_2011},
-		{"'req_method': 'GET', 'req_uri': '/a', 'req_params': [{'name': 'x-stage', 'type': 'STRING', 'location': 'HEADER'}],"
+		{"'req_method': 'GET', 'req_uri': '/a', 'req_params': [{'name': 'x-stage', 'type': 'STRING', "
+		 "'location': 'HEADER'}],"
 		 " " BACKEND,
 		 ERR_APIG_2011},
 		{"'req_method': 'GET', 'req_uri': '/a', 'req_params': [{'name': 'authorization', 'type': 'STRING',"
@@ -199,34 +207,43 @@ static void test_refused_definitions(void **state)
 		{"'req_method': 'GET', 'req_uri': '/a', 'req_params': [{'name': 'authorization', 'type': 'STRING',"
 		 " 'location': 'QUERY'}], " BACKEND,
 		 0},
-		{"'req_method': 'GET', 'req_uri': '/a', 'req_params': [{'name': 'x', 'type': 'STRING', 'location': 'HEADER'},"
+		{"'req_method': 'GET', 'req_uri': '/a', 'req_params': [{'name': 'x', 'type': 'STRING', 'location': "
+		 "'HEADER'},"
 		 " {'name': 'X', 'type': 'STRING', 'location': 'HEADER'}], " BACKEND,
 		 ERR_APIG_3209},
-		{"'req_method': 'GET', 'req_uri': '/a', 'req_params': [{'name': 'x', 'type': 'NUMBER', 'location': 'QUERY',"
+		{"'req_method': 'GET', 'req_uri': '/a', 'req_params': [{'name': 'x', 'type': 'NUMBER', 'location': "
+		 "'QUERY',"
 		 " 'min_num': 5, 'max_num': 4}], " BACKEND,
 		 ERR_APIG_2011},
-		{"'req_method': 'GET', 'req_uri': '/a', 'req_params': [{'name': 'x', 'type': 'NUMBER', 'location': 'QUERY',"
+		{"'req_method': 'GET', 'req_uri': '/a', 'req_params': [{'name': 'x', 'type': 'NUMBER', 'location': "
+		 "'QUERY',"
 		 " 'max_num': 4, 'default_value': '4.5'}], " BACKEND,
 		 ERR_APIG_2011},
-		{"'req_method': 'GET', 'req_uri': '/a', 'req_params': [{'name': 'x', 'type': 'NUMBER', 'location': 'QUERY',"
+		{"'req_method': 'GET', 'req_uri': '/a', 'req_params': [{'name': 'x', 'type': 'NUMBER', 'location': "
+		 "'QUERY',"
 		 " 'enumerations': '1,two'}], " BACKEND,
 		 ERR_APIG_2011},
-		{"'req_method': 'GET', 'req_uri': '/a', 'req_params': [{'name': 'x', 'type': 'NUMBER', 'location': 'QUERY',"
+		{"'req_method': 'GET', 'req_uri': '/a', 'req_params': [{'name': 'x', 'type': 'NUMBER', 'location': "
+		 "'QUERY',"
 		 " 'enumerations': '1,2', 'default_value': '3'}], " BACKEND,
 		 ERR_APIG_2011},
-		{"'req_method': 'GET', 'req_uri': '/a', 'req_params': [{'name': 'x', 'type': 'STRING', 'location': 'QUERY',"
+		{"'req_method': 'GET', 'req_uri': '/a', 'req_params': [{'name': 'x', 'type': 'STRING', 'location': "
+		 "'QUERY',"
 		 " 'min_size': 3, 'default_value': 'ab'}], " BACKEND,
 		 ERR_APIG_2011},
-		{"'req_method': 'GET', 'req_uri': '/a', 'req_params': [{'name': 'x', 'type': 'STRING', 'location': 'QUERY',"
+		{"'req_method': 'GET', 'req_uri': '/a', 'req_params': [{'name': 'x', 'type': 'STRING', 'location': "
+		 "'QUERY',"
 		 " 'regular': '(a'}], " BACKEND,
 		 ERR_APIG_2011},
 		/* back ends */
 		{"'req_method': 'GET', 'req_uri': '/a', 'backend_type': 'HTTP'", ERR_APIG_2001},
 		{"'req_method': 'GET', 'req_uri': '/a', 'backend_type': 'MOCK'", ERR_APIG_2001},
-		{"'req_method': 'GET', 'req_uri': '/a', 'backend_type': 'FUNCTION', 'func_info': {'function_urn': 'urn:x',"
+		{"'req_method': 'GET', 'req_uri': '/a', 'backend_type': 'FUNCTION', 'func_info': {'function_urn': "
+		 "'urn:x',"
 		 " 'invocation_type': 'sync', 'timeout': 5000}",
 		 ERR_APIG_3019},
-		{"'req_method': 'GET', 'req_uri': '/a', 'backend_type': 'HTTP', 'backend_api': {'url_domain': 'h:70000',"
+		{"'req_method': 'GET', 'req_uri': '/a', 'backend_type': 'HTTP', 'backend_api': {'url_domain': "
+		 "'h:70000',"
 		 " 'req_protocol': 'HTTP', 'req_method': 'GET', 'req_uri': '/b', 'timeout': 1}",
 		 ERR_APIG_2025},
 		{"'req_method': 'GET', 'req_uri': '/a', 'backend_type': 'HTTP', 'backend_api': {'url_domain': 'a..b',"
@@ -244,7 +261,8 @@ static void test_refused_definitions(void **state)
 		{"'req_method': 'GET', 'req_uri': '/a', 'backend_type': 'HTTP', 'backend_api': {'url_domain': 'h',"
 		 " 'req_protocol': 'HTTP', 'req_method': 'GET', 'req_uri': '/b', 'timeout': 1, 'retry_count': '11'}",
 		 ERR_APIG_2011},
-		{"'req_method': 'GET', 'req_uri': '/a', 'backend_type': 'HTTP', 'backend_api': {'vpc_channel_status': 1,"
+		{"'req_method': 'GET', 'req_uri': '/a', 'backend_type': 'HTTP', 'backend_api': {'vpc_channel_status': "
+		 "1,"
 		 " 'vpc_channel_info': {'vpc_channel_id': 'none'}, 'req_protocol': 'HTTP', 'req_method': 'GET',"
 		 " 'req_uri': '/b', 'timeout': 1}",
 		 ERR_APIG_3023},
@@ -272,11 +290,14 @@ static void test_refused_definitions(void **state)
 		 ERR_APIG_2011},
 		/* the rest */
 		{"'req_method': 'GET', 'req_uri': '/a', 'tags': ['a', 'a'], " BACKEND, ERR_APIG_3213},
-		{"'req_method': 'GET', 'req_uri': '/a', 'tags': ['a','b','c','d','e','f','g','h','i','j','k'], " BACKEND,
+		{"'req_method': 'GET', 'req_uri': '/a', 'tags': "
+		 "['a','b','c','d','e','f','g','h','i','j','k'], " BACKEND,
 		 ERR_APIG_3133},
-		{"'req_method': 'GET', 'req_uri': '/a', 'auth_opt': {'app_code_auth_type': 'HEADER'}, " BACKEND, ERR_APIG_2011},
+		{"'req_method': 'GET', 'req_uri': '/a', 'auth_opt': {'app_code_auth_type': 'HEADER'}, " BACKEND,
+		 ERR_APIG_2011},
 		{"'req_method': 'GET', 'req_uri': '/a', 'authorizer_id': 'none', " BACKEND, ERR_APIG_3081},
-		{"'req_method': 'GET', 'req_uri': '/a', 'roma_app_id': '22222222-2222-4222-8222-222222222222', " BACKEND,
+		{"'req_method': 'GET', 'req_uri': '/a', 'roma_app_id': "
+		 "'22222222-2222-4222-8222-222222222222', " BACKEND,
 		 ERR_APIG_3479},
 		{"'req_method': 'GET', 'req_uri': '/a', 'domain_name': 'www.example.com', " BACKEND, ERR_APIG_2001},
 		{"'req_method': 'GET', 'req_uri': '/a', 'domain_name': 'other.example.com',"
@@ -306,9 +327,11 @@ static void test_limits(void **state)
 
 	for (int i = 0; i < 51; i++)
 		n += (size_t)snprintf(params + n, sizeof(params) - n,
-		                      "%s{'name': 'p%d', 'type': 'STRING', 'location': 'QUERY'}", i ? "," : "", i);
-	snprintf(text, sizeof(text), "{" HEAD MOCK ", 'name': 'many', 'req_method': 'GET', 'req_uri': '/m',"
-	                             " 'req_params': [%s]}", params);
+				      "%s{'name': 'p%d', 'type': 'STRING', 'location': 'QUERY'}", i ? "," : "", i);
+	snprintf(text, sizeof(text),
+		 "{" HEAD MOCK ", 'name': 'many', 'req_method': 'GET', 'req_uri': '/m',"
+		 " 'req_params': [%s]}",
+		 params);
 	assert_code(create_rc(env, text, &api), ERR_APIG_3111);
 }
 
@@ -343,12 +366,15 @@ static void test_unique_paths(void **state)
 		int rc = small_rc(env, name, steps[i].method, steps[i].uri, steps[i].mode, steps[i].params, &api);
 
 		if (rc != steps[i].code)
-			fail_msg("%s %s %s: %s", steps[i].method, steps[i].uri, steps[i].mode, rc ? env->m.err.text : "accepted");
+			fail_msg("%s %s %s: %s", steps[i].method, steps[i].uri, steps[i].mode,
+				 rc ? env->m.err.text : "accepted");
 		if (rc == 0)
 			ids.v[ids.n++] = api.id;
-		struct apic_api_check check = {.type = STR("path"), .req_method = str_of(steps[i].method),
-		                               .req_uri = str_of(steps[i].uri), .match_mode = str_of(steps[i].mode),
-		                               .group_id = STR(GROUP)};
+		struct apic_api_check check = {.type = STR("path"),
+					       .req_method = str_of(steps[i].method),
+					       .req_uri = str_of(steps[i].uri),
+					       .match_mode = str_of(steps[i].mode),
+					       .group_id = STR(GROUP)};
 
 		assert_int_equal(end(env, api_check(begin(env), INSTANCE, &check)), ERR_APIG_3301);
 		check.api_id = api.id;
@@ -381,7 +407,8 @@ static void test_published_path_stays_taken(void **state)
 
 	assert_int_equal(small_rc(env, "first", "GET", "/x", "NORMAL", "", &a), 0);
 	publish(env, a.id, RELEASE);
-	struct apic_api *def = definition(env, "{" HEAD MOCK ", 'name': 'first', 'req_method': 'GET', 'req_uri': '/y'}");
+	struct apic_api *def =
+		definition(env, "{" HEAD MOCK ", 'name': 'first', 'req_method': 'GET', 'req_uri': '/y'}");
 
 	assert_int_equal(end(env, api_update(begin(env), INSTANCE, a.id, def, &moved)), 0);
 	project_and_verify(env);
@@ -454,7 +481,8 @@ static void test_life(void **state)
 	assert_code(end(env, api_version_offline(begin(env), INSTANCE, versions[11])), ERR_APIG_3015);
 	assert_int_equal(end(env, api_version_offline(begin(env), INSTANCE, versions[3])), 0);
 	run_sql(env, "INSERT INTO app_auth (id, instance_id, api_id, env_id, app_id, created_ms) SELECT 'auth1',"
-	             " 'instance1', id, 'DEFAULT_ENVIRONMENT_RELEASE_ID', '11111111-1111-4111-8111-111111111111', 1 FROM api");
+		     " 'instance1', id, 'DEFAULT_ENVIRONMENT_RELEASE_ID', '11111111-1111-4111-8111-111111111111', 1 "
+		     "FROM api");
 	assert_int_equal(publish_rebuild(&env->m, env->pub), 0);
 	assert_int_equal(offline_rc(env, a.id, ENV_TEST), 0);
 	assert_int_equal(end(env, api_delete(begin(env), INSTANCE, a.id)), 0);
@@ -492,15 +520,16 @@ static void test_variables(void **state)
 	struct fixture *env = *state;
 	struct apic_publish p;
 	struct apic_api api = create(env, "{" HEAD "'name': 'vars', 'req_method': 'GET', 'req_uri': '/v',"
-	                                  " 'backend_type': 'HTTP', 'backend_api': {'url_domain': '#host#:#port#',"
-	                                  " 'req_protocol': 'HTTPS', 'req_method': 'GET', 'req_uri': '/#base#/x',"
-	                                  " 'timeout': 1, 'retry_count': '3'}}");
+					  " 'backend_type': 'HTTP', 'backend_api': {'url_domain': '#host#:#port#',"
+					  " 'req_protocol': 'HTTPS', 'req_method': 'GET', 'req_uri': '/#base#/x',"
+					  " 'timeout': 1, 'retry_count': '3'}}");
 
 	assert_code(end(env, api_publish(begin(env), INSTANCE, api.id, RELEASE, STR_NONE, &p)), ERR_APIG_3011);
-	run_sql(env, "INSERT INTO env_variable (id, instance_id, group_id, env_id, name, value, created_ms, updated_ms)"
-	             " VALUES ('v1', 'instance1', '" GROUP "', 'DEFAULT_ENVIRONMENT_RELEASE_ID', 'host', 'h.example', 1, 1),"
-	             " ('v2', 'instance1', '" GROUP "', 'DEFAULT_ENVIRONMENT_RELEASE_ID', 'port', '99999', 1, 1),"
-	             " ('v3', 'instance1', '" GROUP "', 'DEFAULT_ENVIRONMENT_RELEASE_ID', 'base', 'a/b', 1, 1)");
+	run_sql(env,
+		"INSERT INTO env_variable (id, instance_id, group_id, env_id, name, value, created_ms, updated_ms)"
+		" VALUES ('v1', 'instance1', '" GROUP "', 'DEFAULT_ENVIRONMENT_RELEASE_ID', 'host', 'h.example', 1, 1),"
+		" ('v2', 'instance1', '" GROUP "', 'DEFAULT_ENVIRONMENT_RELEASE_ID', 'port', '99999', 1, 1),"
+		" ('v3', 'instance1', '" GROUP "', 'DEFAULT_ENVIRONMENT_RELEASE_ID', 'base', 'a/b', 1, 1)");
 	assert_code(end(env, api_publish(begin(env), INSTANCE, api.id, RELEASE, STR_NONE, &p)), ERR_APIG_2025);
 	run_sql(env, "UPDATE env_variable SET value = '8443' WHERE id = 'v2'");
 	publish(env, api.id, RELEASE);
@@ -522,8 +551,8 @@ static void test_livedata(void **state)
 	struct fixture *env = *state;
 	struct apic_api api, changed;
 	struct apic_api *def = definition(env, "{'name': 'Data_API', 'type': 1, 'req_protocol': 'HTTPS',"
-	                                       " 'req_method': 'GET', 'req_uri': '/data/test', 'auth_type': 'APP',"
-	                                       " 'backend_type': 'HTTP', 'group_id': '" GROUP "'}");
+					       " 'req_method': 'GET', 'req_uri': '/data/test', 'auth_type': 'APP',"
+					       " 'backend_type': 'HTTP', 'group_id': '" GROUP "'}");
 
 	assert_int_equal(end(env, api_create_for_livedata(begin(env), INSTANCE, def, STR("ld1"), &api)), 0);
 	assert_str(api.ld_api_id, "ld1");
@@ -535,9 +564,9 @@ static void test_livedata(void **state)
 	assert_str(value.livedata_id, "ld1");
 	/* Chapter 9.1: the update names no back end. */
 	def = definition(env, "{'name': 'Data_API', 'type': 1, 'req_protocol': 'HTTPS', 'req_method': 'GET',"
-	                      " 'req_uri': '/data/{id}', 'auth_type': 'APP', 'backend_type': 'HTTP',"
-	                      " 'group_id': '" GROUP "', 'req_params': [{'name': 'param01', 'type': 'STRING',"
-	                      " 'location': 'QUERY'}, {'name': 'id', 'type': 'STRING', 'location': 'PATH'}]}");
+			      " 'req_uri': '/data/{id}', 'auth_type': 'APP', 'backend_type': 'HTTP',"
+			      " 'group_id': '" GROUP "', 'req_params': [{'name': 'param01', 'type': 'STRING',"
+			      " 'location': 'QUERY'}, {'name': 'id', 'type': 'STRING', 'location': 'PATH'}]}");
 	assert_int_equal(end(env, api_update(begin(env), INSTANCE, api.id, def, &changed)), 0);
 	assert_str(changed.ld_api_id, "ld1");
 	assert_int_equal(changed.backend_api->timeout, 5000);
@@ -565,8 +594,8 @@ static void test_mock(void **state)
 {
 	struct fixture *env = *state;
 	struct apic_api *def = definition(env, "{" HEAD "'name': 'mock', 'req_method': 'ANY', 'req_uri': '/m%20x',"
-	                                       " 'match_mode': 'SWA', 'backend_type': 'MOCK',"
-	                                       " 'mock_info': {'result_content': 'x', 'status_code': 202}}");
+					       " 'match_mode': 'SWA', 'backend_type': 'MOCK',"
+					       " 'mock_info': {'result_content': 'x', 'status_code': 202}}");
 	struct apic_api api;
 
 	def->mock_info->header = STR("[{\"key\": \"X-A\", \"value\": \"b\", \"remark\": \"\"}]");
@@ -628,9 +657,11 @@ static void test_list(void **state)
 	assert_int_equal(count(env, (struct apic_list_apis_in){.name = STR("alpha")}), 2);
 	assert_int_equal(count(env, (struct apic_list_apis_in){.name = STR("t_1")}), 1);
 	assert_int_equal(count(env, (struct apic_list_apis_in){.name = STR("A_p")}), 0);
-	assert_int_equal(count(env, (struct apic_list_apis_in){.name = STR("Alpha"), .precise_search = STR("name")}), 1);
-	assert_int_equal(count(env, (struct apic_list_apis_in){.req_uri = STR("/abc"),
-	                                                       .precise_search = STR("name, req_uri")}), 1);
+	assert_int_equal(count(env, (struct apic_list_apis_in){.name = STR("Alpha"), .precise_search = STR("name")}),
+			 1);
+	assert_int_equal(
+		count(env, (struct apic_list_apis_in){.req_uri = STR("/abc"), .precise_search = STR("name, req_uri")}),
+		1);
 	assert_int_equal(count(env, (struct apic_list_apis_in){.req_uri = STR("/abc")}), 2);
 	assert_int_equal(count(env, (struct apic_list_apis_in){.id = a.id}), 1);
 	assert_int_equal(count(env, (struct apic_list_apis_in){.req_method = STR("POST")}), 1);
@@ -642,7 +673,9 @@ static void test_list(void **state)
 	assert_int_equal(count(env, (struct apic_list_apis_in){.roma_app_id = APP}), 2);
 	assert_int_equal(count(env, (struct apic_list_apis_in){.roma_app_name = STR("pp1")}), 2);
 	assert_int_equal(count(env, (struct apic_list_apis_in){.vpc_channel_name = STR("c")}), 0);
-	assert_int_equal(count(env, (struct apic_list_apis_in){.limit = 1, .has_limit = true, .offset = 1, .has_offset = true}), 2);
+	assert_int_equal(
+		count(env, (struct apic_list_apis_in){.limit = 1, .has_limit = true, .offset = 1, .has_offset = true}),
+		2);
 	struct apic_list_apis_in bad = {.instance_id = INSTANCE, .precise_search = STR("color")};
 	struct apic_api_list list = {.size = 0};
 
@@ -692,10 +725,11 @@ static void test_random(void **state)
 		int rc;
 
 		snprintf(text, sizeof(text),
-		         "{'type': 1, 'req_protocol': 'BOTH', 'auth_type': 'IAM', " MOCK ", 'name': 'r%zu', 'group_id': '%s',"
-		         " 'req_method': '%s', 'req_uri': '/p%llu', 'match_mode': '%s'}",
-		         i, (seed >> 16) % 4 ? GROUP : GROUP2, (seed >> 24) % 3 ? "GET" : "ANY", (seed >> 32) % 9,
-		         (seed >> 40) % 3 ? "NORMAL" : "SWA");
+			 "{'type': 1, 'req_protocol': 'BOTH', 'auth_type': 'IAM', " MOCK
+			 ", 'name': 'r%zu', 'group_id': '%s',"
+			 " 'req_method': '%s', 'req_uri': '/p%llu', 'match_mode': '%s'}",
+			 i, (seed >> 16) % 4 ? GROUP : GROUP2, (seed >> 24) % 3 ? "GET" : "ANY", (seed >> 32) % 9,
+			 (seed >> 40) % 3 ? "NORMAL" : "SWA");
 		if (!ids[i].p) {
 			rc = create_rc(env, text, &api);
 			ids[i] = api.id;
@@ -713,7 +747,9 @@ static void test_random(void **state)
 					versions[i] = p.version_id;
 				break;
 			case 5:
-				rc = versions[i].p ? end(env, api_version_switch(begin(env), INSTANCE, ids[i], versions[i], &p)) : 0;
+				rc = versions[i].p ? end(env, api_version_switch(begin(env), INSTANCE, ids[i],
+										 versions[i], &p))
+						   : 0;
 				break;
 			case 6:
 				rc = offline_rc(env, ids[i], env_id);
@@ -741,11 +777,20 @@ static void test_random(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_example),     TEST(test_refused_definitions), TEST(test_limits),
-		TEST(test_unique_paths), TEST(test_published_path_stays_taken), TEST(test_life),
-		TEST(test_batch),       TEST(test_variables),           TEST(test_livedata),
-		TEST(test_mock),        TEST(test_permissions),         TEST(test_list),
-		TEST(test_references),  TEST(test_random),
+		TEST(test_example),
+		TEST(test_refused_definitions),
+		TEST(test_limits),
+		TEST(test_unique_paths),
+		TEST(test_published_path_stays_taken),
+		TEST(test_life),
+		TEST(test_batch),
+		TEST(test_variables),
+		TEST(test_livedata),
+		TEST(test_mock),
+		TEST(test_permissions),
+		TEST(test_list),
+		TEST(test_references),
+		TEST(test_random),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

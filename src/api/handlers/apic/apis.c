@@ -34,8 +34,8 @@ int apic_check_apis(struct api_call *call, const struct apic_check_apis_in *in)
 }
 
 int apic_create_or_delete_publish_record_for_api(struct api_call *call,
-                                                 const struct apic_create_or_delete_publish_record_for_api_in *in,
-                                                 struct apic_publish *out)
+						 const struct apic_create_or_delete_publish_record_for_api_in *in,
+						 struct apic_publish *out)
 {
 	const struct apic_publish *body = in->body;
 
@@ -45,19 +45,19 @@ int apic_create_or_delete_publish_record_for_api(struct api_call *call,
 }
 
 int apic_batch_publish_or_offline_api(struct api_call *call, const struct apic_batch_publish_or_offline_api_in *in,
-                                      struct apic_api_batch_publish_result *out)
+				      struct apic_api_batch_publish_result *out)
 {
 	return api_publish_batch(&call->m, in->instance_id, str_is(in->action, "online"), in->body, out);
 }
 
 int apic_change_api_version(struct api_call *call, const struct apic_change_api_version_in *in,
-                            struct apic_publish *out)
+			    struct apic_publish *out)
 {
 	return api_version_switch(&call->m, in->instance_id, in->api_id, in->body->version_id, out);
 }
 
 int apic_list_api_version_detail(struct api_call *call, const struct apic_list_api_version_detail_in *in,
-                                 struct apic_api *out)
+				 struct apic_api *out)
 {
 	return api_version_show(&call->m, in->instance_id, in->version_id, out);
 }
@@ -68,13 +68,13 @@ int apic_delete_api_by_version_id(struct api_call *call, const struct apic_delet
 }
 
 int apic_list_api_versions(struct api_call *call, const struct apic_list_api_versions_in *in,
-                           struct apic_api_version_list *out)
+			   struct apic_api_version_list *out)
 {
 	return api_version_list(&call->m, in, out);
 }
 
 int apic_list_api_runtime_definition(struct api_call *call, const struct apic_list_api_runtime_definition_in *in,
-                                     struct apic_api *out)
+				     struct apic_api *out)
 {
 	return api_runtime(&call->m, in->instance_id, in->api_id, in->env_id, out);
 }

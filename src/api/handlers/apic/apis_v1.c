@@ -10,7 +10,7 @@
 #define MAX_DOCUMENT ((size_t)64 << 20)
 
 static int carry(struct api_call *call, const struct json_schema *from, const void *value, const struct json_schema *to,
-                 void *ret)
+		 void *ret)
 {
 	struct model *m = &call->m;
 	struct buf text;
@@ -20,7 +20,7 @@ static int carry(struct api_call *call, const struct json_schema *from, const vo
 	buf_init(&text, MAX_DOCUMENT);
 	schema_encode(from, value, &text);
 	bool ok = !text.failed && json_parse(m->arena, buf_view(&text), &tree, why, sizeof(why)) &&
-	          schema_load(to, tree, m->arena, ret);
+		  schema_load(to, tree, m->arena, ret);
 
 	buf_done(&text);
 	return ok ? 0 : err_set(&m->err, ERR_APPIA_0500, "a version 1 document does not fit");
@@ -52,7 +52,7 @@ int apic_v1_delete_api_v1(struct api_call *call, const struct apic_v1_delete_api
 }
 
 int apic_v1_show_details_of_api_v1(struct api_call *call, const struct apic_v1_show_details_of_api_v1_in *in,
-                                   struct apic_v1_api *out)
+				   struct apic_v1_api *out)
 {
 	struct apic_api api = {.has_type = false};
 	int rc = api_show(&call->m, in->instance_id, in->api_id, &api);
@@ -88,7 +88,7 @@ int apic_v1_list_apis_v1(struct api_call *call, const struct apic_v1_list_apis_v
 }
 
 int apic_v1_batch_delete_apis_v1(struct api_call *call, const struct apic_v1_batch_delete_apis_v1_in *in,
-                                 struct apic_v1_api_batch_failure_list *out)
+				 struct apic_v1_api_batch_failure_list *out)
 {
 	struct apic_api_batch_publish_result result = {.success = {NULL, 0}};
 	struct str group_id = in->body ? in->body->group_id : STR_NONE;
@@ -103,8 +103,8 @@ int apic_v1_batch_delete_apis_v1(struct api_call *call, const struct apic_v1_bat
 }
 
 int apic_v1_batch_publish_or_offline_api_v1(struct api_call *call,
-                                            const struct apic_v1_batch_publish_or_offline_api_v1_in *in,
-                                            struct apic_v1_api_batch_publish_result *out)
+					    const struct apic_v1_batch_publish_or_offline_api_v1_in *in,
+					    struct apic_v1_api_batch_publish_result *out)
 {
 	struct apic_api_batch_publish batch = {.env_id = STR_NONE};
 	struct apic_api_batch_publish_result result = {.success = {NULL, 0}};
@@ -118,7 +118,7 @@ int apic_v1_batch_publish_or_offline_api_v1(struct api_call *call,
 }
 
 int apic_v1_debug_api_v1(struct api_call *call, const struct apic_v1_debug_api_v1_in *in,
-                         struct apic_v1_api_debug_result *out)
+			 struct apic_v1_api_debug_result *out)
 {
 	struct apic_api_debug request = {.mode = STR_NONE};
 	struct apic_api_debug_result result = {.latency = 0};
