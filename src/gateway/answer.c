@@ -52,5 +52,5 @@ ngx_int_t gateway_answer_error(struct gateway_ctx *ctx)
 	if (status == 400 || status == 494)
 		ctx->r->keepalive = ctx->r->keepalive && ctx->has_api;
 	return gateway_answer(ctx->r, (ngx_uint_t)status, STR("application/json"),
-	                      policy_error_body(ctx->arena, &ctx->err, (struct str){ctx->request_id, 32}));
+			      policy_error_body(ctx->arena, &ctx->err, (struct str){ctx->request_id, 32}));
 }

@@ -4,6 +4,10 @@
 #include "base/clock.h"
 
 #define WINDOW_MS INT64_C(900000)
+
+/* What the secrets are sealed for. */
+static const char app_purpose[] = "app.secret", ak_purpose[] = "ak.secret";
+
 #define EMPTY_SHA256 "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 static ngx_int_t fail(struct gateway_ctx *ctx, int code)
@@ -52,22 +56,60 @@ static ngx_int_t check_date(struct gateway_ctx *ctx, bool app)
 		return NGX_OK;
 	if (!app) {
 		err_set_text(&ctx->err, ERR_APIG_0301,
-		             "Incorrect IAM authentication information: signature expired, signature time:%.*s",
-		             STR_FMT(ctx->sdk_date));
+			     "Incorrect IAM authentication information: signature expired, signature time:%.*s",
+			     STR_FMT(ctx->sdk_date));
 		return NGX_ERROR;
 	}
 	clock_iso(now, iso);
 	/* "2019-12-06T06:49:04Z" in the form of X-Sdk-Date */
-	err_set(&ctx->err, ERR_APIG_0303_SIGNATURE_EXPIRED, "%.*s" ERR_NEXT "%.4s%.2s%.5s%.2s%.3s", STR_FMT(ctx->sdk_date),
-	        iso, iso + 5, iso + 8, iso + 14, iso + 17);
+	err_set(&ctx->err, ERR_APIG_0303_SIGNATURE_EXPIRED, "%.*s" ERR_NEXT "%.4s%.2s%.5s%.2s%.3s",
+		STR_FMT(ctx->sdk_date), iso, iso + 5, iso + 8, iso + 14, iso + 17);
 	return NGX_ERROR;
+}
+
+/* Secrets opened lately, found by their sealed text: opening one costs as much as a signature. Direct-mapped; an entry
+ * is wiped when another takes its place. A changed secret has another sealed text and so is never mistaken. */
+#define SECRETS 256
+#define SEALED_MAX 256
+#define SECRET_MAX 128
+
+static struct secret {
+	char sealed[SEALED_MAX], plain[SECRET_MAX];
+	size_t sealed_n, plain_n;
+	const char *purpose;
+} secrets[SECRETS];
+
+static struct secret *secret_slot(struct str sealed)
+{
+	/* Sealed text begins with random bytes. */
+	return sealed.n <= SEALED_MAX ? &secrets[ngx_murmur_hash2(gateway_ngx(sealed).data, sealed.n) % SECRETS] : NULL;
+}
+
+void gateway_secrets_wipe(void)
+{
+	explicit_bzero(secrets, sizeof(secrets));
 }
 
 static ngx_int_t open_secret(struct gateway_ctx *ctx, const char *purpose, struct str sealed)
 {
+	struct secret *slot = secret_slot(sealed);
+
+	if (slot && slot->purpose == purpose && str_eq((struct str){slot->sealed, slot->sealed_n}, sealed)) {
+		ctx->sign_secret = arena_str(ctx->arena, (struct str){slot->plain, slot->plain_n});
+		return NGX_OK;
+	}
 	if (!gateway_worker.keys || !sign_open(ctx->arena, gateway_worker.keys, purpose, sealed, &ctx->sign_secret)) {
-		ngx_log_error(NGX_LOG_ERR, ctx->r->connection->log, 0, "appia: a secret cannot be opened with the key file");
+		ngx_log_error(NGX_LOG_ERR, ctx->r->connection->log, 0,
+			      "appia: a secret cannot be opened with the key file");
 		return fail(ctx, ERR_APIG_0606);
+	}
+	if (slot && ctx->sign_secret.n <= SECRET_MAX) {
+		explicit_bzero(slot, sizeof(*slot));
+		slot->purpose = purpose;
+		slot->sealed_n = sealed.n;
+		slot->plain_n = ctx->sign_secret.n;
+		memcpy(slot->sealed, sealed.p, sealed.n);
+		memcpy(slot->plain, ctx->sign_secret.p, ctx->sign_secret.n);
 	}
 	return NGX_OK;
 }
@@ -86,7 +128,7 @@ static ngx_int_t app_signature(struct gateway_ctx *ctx, struct pub_view *view)
 	if (rc == NGX_OK)
 		rc = check_date(ctx, true);
 	ctx->signed_app = true;
-	return rc == NGX_OK ? open_secret(ctx, "app.secret", app.sealed_secret) : rc;
+	return rc == NGX_OK ? open_secret(ctx, app_purpose, app.sealed_secret) : rc;
 }
 
 /* AppCodes travel as they are, so they are taken over TLS only, unless configured otherwise. */
@@ -116,7 +158,7 @@ static ngx_int_t authenticate_app(struct gateway_ctx *ctx, struct pub_view *view
 	if (ctx->api.app_code && ctx->appcode.p)
 		return app_code(ctx, view);
 	return fail_app(ctx, ctx->authorization.p ? "the Authorization header is malformed"
-	                                          : "the Authorization header is missing");
+						  : "the Authorization header is missing");
 }
 
 static ngx_int_t check_user(struct gateway_ctx *ctx, struct pub_view *view, struct str user_id, int64_t issued_ms)
@@ -166,7 +208,7 @@ static ngx_int_t iam_signature(struct gateway_ctx *ctx, struct pub_view *view)
 
 	if (rc == NGX_OK)
 		rc = check_date(ctx, false);
-	return rc == NGX_OK ? open_secret(ctx, "ak.secret", ak.sealed_secret) : rc;
+	return rc == NGX_OK ? open_secret(ctx, ak_purpose, ak.sealed_secret) : rc;
 }
 
 static ngx_int_t authenticate_iam(struct gateway_ctx *ctx, struct pub_view *view)
@@ -194,7 +236,8 @@ ngx_int_t gateway_step_authenticate(struct gateway_ctx *ctx)
 		break;
 	}
 	/* An API whose authorizer cannot be asked is closed. */
-	err_set_text(&ctx->err, ERR_APIG_0606, "%s", "Failed to load the API configurations: the authorizer is not available");
+	err_set_text(&ctx->err, ERR_APIG_0606, "%s",
+		     "Failed to load the API configurations: the authorizer is not available");
 	return NGX_ERROR;
 }
 
@@ -218,19 +261,22 @@ static ngx_int_t signature_failed(struct gateway_ctx *ctx, enum sign_result resu
 		return fail(ctx, ERR_APIG_0301_SIGNATURE_WRONG);
 	if (result == SIGN_MISMATCH) {
 		err_set_text(&ctx->err, ERR_APIG_0303_SIGNATURE_WRONG,
-		             "Incorrect app authentication information: verify signature fail, canonicalRequest:%.*s",
-		             STR_FMT(canonical));
+			     "Incorrect app authentication information: verify signature fail, canonicalRequest:%.*s",
+			     STR_FMT(canonical));
 		return NGX_ERROR;
 	}
 	return result == SIGN_BAD_HEADERS
-		? fail_app(ctx, "the signed headers lack host or x-sdk-date, or one of them is missing")
-		: fail_app(ctx, "header X-Sdk-Date is missing, malformed or expired");
+		       ? fail_app(ctx, "the signed headers lack host or x-sdk-date, or one of them is missing")
+		       : fail_app(ctx, "header X-Sdk-Date is missing, malformed or expired");
 }
 
 ngx_int_t gateway_step_signature(struct gateway_ctx *ctx)
 {
-	struct sign_request req = {.method = gateway_str(ctx->r->method_name), .path = ctx->raw_path,
-		.query = ctx->query, .headers = ctx->headers, .n_headers = ctx->n_headers};
+	struct sign_request req = {.method = gateway_str(ctx->r->method_name),
+				   .path = ctx->raw_path,
+				   .query = ctx->query,
+				   .headers = ctx->headers,
+				   .n_headers = ctx->n_headers};
 	struct str canonical = STR_NONE;
 	int64_t now = clock_now_ms();
 

@@ -68,8 +68,9 @@ struct gateway_ctx *gateway_ctx_get(ngx_http_request_t *r)
 int gateway_worker_init(ngx_cycle_t *cycle)
 {
 	struct gateway_worker *w = &gateway_worker;
-	struct gateway_main_conf *conf =
-		cycle->conf_ctx[ngx_http_module.index] ? ngx_http_cycle_get_module_main_conf(cycle, ngx_http_appia_module) : NULL;
+	struct gateway_main_conf *conf = cycle->conf_ctx[ngx_http_module.index]
+						 ? ngx_http_cycle_get_module_main_conf(cycle, ngx_http_appia_module)
+						 : NULL;
 
 	*w = (struct gateway_worker){.conf = conf};
 	if (!conf)
@@ -92,6 +93,7 @@ void gateway_worker_exit(void)
 	struct gateway_worker *w = &gateway_worker;
 
 	close_published(w);
+	gateway_secrets_wipe();
 	while (w->n_arenas)
 		arena_free(w->arenas[--w->n_arenas]);
 	sign_keyring_free(w->keys);

@@ -29,11 +29,13 @@ static ngx_int_t add_latency(struct gateway_ctx *ctx)
 {
 	ngx_http_request_t *r = ctx->r;
 	ngx_time_t *tp = ngx_timeofday();
-	ngx_msec_int_t ms = (ngx_msec_int_t)((tp->sec - r->start_sec) * 1000 + (time_t)tp->msec - (time_t)r->start_msec);
+	ngx_msec_int_t ms =
+		(ngx_msec_int_t)((tp->sec - r->start_sec) * 1000 + (time_t)tp->msec - (time_t)r->start_msec);
 
 	if (add_ms(ctx, "X-Apig-Latency", (ngx_msec_t)ngx_max(ms, 0)) != NGX_OK)
 		return NGX_ERROR;
-	if (!ctx->from_backend || !r->upstream || !r->upstream->state || r->upstream->state->header_time == (ngx_msec_t)-1)
+	if (!ctx->from_backend || !r->upstream || !r->upstream->state ||
+	    r->upstream->state->header_time == (ngx_msec_t)-1)
 		return NGX_OK;
 	return add_ms(ctx, "X-Apig-Upstream-Latency", r->upstream->state->header_time);
 }
@@ -102,6 +104,11 @@ static ngx_int_t header_filter(ngx_http_request_t *r)
 		return NGX_ERROR;
 	if (!ctx->answered && !ctx->from_backend && r->headers_out.status >= NGX_HTTP_BAD_REQUEST)
 		replace_error(ctx);
+	/* A back end that was asked with HEAD states the length of what it did not send. */
+	if (ctx->from_backend && ctx->head && r->method != NGX_HTTP_HEAD) {
+		ngx_http_clear_content_length(r);
+		r->headers_out.content_length_n = 0;
+	}
 	if (add(r, "X-Request-Id", (struct str){ctx->request_id, 32}) != NGX_OK)
 		return NGX_ERROR;
 	if (ctx->debug && add_latency(ctx) != NGX_OK)

@@ -101,9 +101,9 @@ ngx_int_t gateway_variables_add(ngx_conf_t *cf)
 {
 	static ngx_str_t names[] = {
 		[VAR_REQUEST_ID] = ngx_string("appia_request_id"), [VAR_API_ID] = ngx_string("appia_api_id"),
-		[VAR_API_NAME] = ngx_string("appia_api_name"), [VAR_APP_ID] = ngx_string("appia_app_id"),
-		[VAR_USER_ID] = ngx_string("appia_user_id"), [VAR_GROUP_ID] = ngx_string("appia_group_id"),
-		[VAR_STAGE] = ngx_string("appia_stage"), [VAR_ERROR] = ngx_string("appia_error"),
+		[VAR_API_NAME] = ngx_string("appia_api_name"),     [VAR_APP_ID] = ngx_string("appia_app_id"),
+		[VAR_USER_ID] = ngx_string("appia_user_id"),       [VAR_GROUP_ID] = ngx_string("appia_group_id"),
+		[VAR_STAGE] = ngx_string("appia_stage"),           [VAR_ERROR] = ngx_string("appia_error"),
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {

@@ -19,22 +19,47 @@ static const struct {
 	const char *name;
 	enum gateway_header class;
 } header_classes[] = {
-	{"connection", HEADER_CONNECTION}, {"upgrade", HEADER_UPGRADE}, {"host", HEADER_HOP},
-	{"content-length", HEADER_HOP}, {"transfer-encoding", HEADER_HOP}, {"keep-alive", HEADER_HOP}, {"te", HEADER_HOP},
-	{"trailer", HEADER_HOP}, {"expect", HEADER_HOP}, {"http2-settings", HEADER_HOP},
-	{"proxy-connection", HEADER_HOP}, {"proxy-authorization", HEADER_HOP}, {"proxy-authenticate", HEADER_HOP},
-	{"authorization", HEADER_AUTHORIZATION}, {"x-auth-token", HEADER_TOKEN}, {"x-apig-appcode", HEADER_APPCODE},
-	{"x-stage", HEADER_STAGE}, {"x-apig-mode", HEADER_MODE}, {"x-sdk-date", HEADER_DATE},
-	{"x-sdk-content-sha256", HEADER_PAYLOAD}, {"x-security-token", HEADER_SECRET}, {"x-hw-appkey", HEADER_SECRET},
-	{"x-request-id", HEADER_OURS}, {"x-real-ip", HEADER_OURS}, {"x-forwarded-proto", HEADER_OURS},
-	{"x-appia-livedata", HEADER_OURS}, {"x-appia-app", HEADER_OURS}, {"x-forwarded-for", HEADER_FORWARDED_FOR},
+	{"connection", HEADER_CONNECTION},
+	{"upgrade", HEADER_UPGRADE},
+	{"host", HEADER_HOP},
+	{"content-length", HEADER_HOP},
+	{"transfer-encoding", HEADER_HOP},
+	{"keep-alive", HEADER_HOP},
+	{"te", HEADER_HOP},
+	{"trailer", HEADER_HOP},
+	{"expect", HEADER_HOP},
+	{"http2-settings", HEADER_HOP},
+	{"proxy-connection", HEADER_HOP},
+	{"proxy-authorization", HEADER_HOP},
+	{"proxy-authenticate", HEADER_HOP},
+	{"authorization", HEADER_AUTHORIZATION},
+	{"x-auth-token", HEADER_TOKEN},
+	{"x-apig-appcode", HEADER_APPCODE},
+	{"x-stage", HEADER_STAGE},
+	{"x-apig-mode", HEADER_MODE},
+	{"x-sdk-date", HEADER_DATE},
+	{"x-sdk-content-sha256", HEADER_PAYLOAD},
+	{"x-security-token", HEADER_SECRET},
+	{"x-hw-appkey", HEADER_SECRET},
+	{"x-request-id", HEADER_OURS},
+	{"x-real-ip", HEADER_OURS},
+	{"x-forwarded-proto", HEADER_OURS},
+	{"x-appia-livedata", HEADER_OURS},
+	{"x-appia-app", HEADER_OURS},
+	{"x-forwarded-for", HEADER_FORWARDED_FOR},
 };
+
+static char hash_name[] = "appia_headers";
 
 static char *init_classes(ngx_conf_t *cf, struct gateway_main_conf *conf)
 {
 	ngx_array_t keys;
-	ngx_hash_init_t hash = {.hash = &conf->header_classes, .key = ngx_hash_key_lc, .max_size = 512,
-		.bucket_size = ngx_align(64, ngx_cacheline_size), .name = (char[]){"appia_headers"}, .pool = cf->pool};
+	ngx_hash_init_t hash = {.hash = &conf->header_classes,
+				.key = ngx_hash_key_lc,
+				.max_size = 512,
+				.bucket_size = ngx_align(64, ngx_cacheline_size),
+				.name = hash_name,
+				.pool = cf->pool};
 
 	if (ngx_array_init(&keys, cf->temp_pool, 32, sizeof(ngx_hash_key_t)) != NGX_OK)
 		return NGX_CONF_ERROR;
@@ -134,6 +159,9 @@ static char *set_metrics(ngx_conf_t *cf, ngx_command_t *cmd, void *data)
 	return NGX_CONF_OK;
 }
 
+/* What nginx prints behind the name of the directive. */
+static char is_duplicate[] = "is duplicate", is_invalid[] = "has an invalid value";
+
 /* appia_published DIR [MAP_SIZE] */
 static char *set_published(ngx_conf_t *cf, ngx_command_t *cmd, void *data)
 {
@@ -141,13 +169,13 @@ static char *set_published(ngx_conf_t *cf, ngx_command_t *cmd, void *data)
 	ngx_str_t *args = cf->args->elts;
 
 	if (conf->published.len)
-		return (char[]){"is duplicate"};
+		return is_duplicate;
 	conf->published = args[1];
 	if (cf->args->nelts > 2) {
 		off_t size = ngx_parse_offset(&args[2]);
 
 		if (size == NGX_ERROR || size <= 0)
-			return (char[]){"has an invalid size"};
+			return is_invalid;
 		conf->map_bytes = (size_t)size;
 	}
 	return ngx_conf_full_name(cf->cycle, &conf->published, 0) == NGX_OK ? NGX_CONF_OK : NGX_CONF_ERROR;
@@ -158,7 +186,7 @@ static char *set_path(ngx_conf_t *cf, ngx_command_t *cmd, void *data)
 	ngx_str_t *field = (ngx_str_t *)(void *)((char *)data + cmd->offset);
 
 	if (field->len)
-		return (char[]){"is duplicate"};
+		return is_duplicate;
 	*field = ((ngx_str_t *)cf->args->elts)[1];
 	return ngx_conf_full_name(cf->cycle, field, 0) == NGX_OK ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
@@ -170,7 +198,7 @@ static char *set_worker(ngx_conf_t *cf, ngx_command_t *cmd, void *data)
 	ngx_url_t url = {.url = ((ngx_str_t *)cf->args->elts)[1], .default_port = 80};
 
 	if (conf->worker_len)
-		return (char[]){"is duplicate"};
+		return is_duplicate;
 	if (ngx_parse_url(cf->pool, &url) != NGX_OK || !url.naddrs || url.addrs[0].socklen > sizeof(conf->worker)) {
 		ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "appia_worker: %s", url.err ? url.err : "bad address");
 		return NGX_CONF_ERROR;
@@ -194,7 +222,7 @@ static char *set_keepalive(ngx_conf_t *cf, ngx_command_t *cmd, void *data)
 		conf->keepalive_idle = (ngx_msec_t)ngx_parse_time(&args[3], 0);
 	if (conf->keepalive < 0 || conf->keepalive > 65536 || (cf->args->nelts > 2 && conf->keepalive_per_key < 0) ||
 	    conf->keepalive_idle == (ngx_msec_t)NGX_ERROR)
-		return (char[]){"has an invalid value"};
+		return is_invalid;
 	return NGX_CONF_OK;
 }
 
@@ -254,12 +282,8 @@ static ngx_http_module_t module_context = {
 };
 
 __attribute__((visibility("default"))) ngx_module_t ngx_http_appia_module = {
-	NGX_MODULE_V1,
-	.ctx = &module_context,
-	.commands = commands,
-	.type = NGX_HTTP_MODULE,
-	.init_process = init_process,
-	.exit_process = exit_process,
+	NGX_MODULE_V1,           .ctx = &module_context,       .commands = commands,
+	.type = NGX_HTTP_MODULE, .init_process = init_process, .exit_process = exit_process,
 };
 
 static ngx_http_module_t filter_context = {.postconfiguration = gateway_filter_init};

@@ -56,7 +56,8 @@ static bool note_header(struct gateway_ctx *ctx, enum gateway_header class, stru
 		return keep(&mode, value);
 	case HEADER_CONNECTION:
 		ctx->connection = ctx->connection.n
-			? arena_join(ctx->arena, (struct str[]){ctx->connection, value}, 2, STR(",")) : value;
+					  ? arena_join(ctx->arena, (struct str[]){ctx->connection, value}, 2, STR(","))
+					  : value;
 		return true;
 	case HEADER_UPGRADE:
 		ctx->websocket = str_eq_nocase(value, STR("websocket")) && ctx->r->http_version == NGX_HTTP_VERSION_11;
@@ -106,8 +107,9 @@ ngx_int_t gateway_step_headers(struct gateway_ctx *ctx)
 			ctx->headers[at] = (struct sign_pair){gateway_str(h[i].key), gateway_str(h[i].value)};
 			ctx->header_class[at] = (unsigned char)class;
 			if (class != HEADER_PLAIN && !note_header(ctx, class, gateway_str(h[i].value))) {
-				err_set_text(&ctx->err, ERR_APIG_0201_REQUEST_ERROR, "API request error: the header %.*s is repeated",
-				             STR_FMT(ctx->headers[at].name));
+				err_set_text(&ctx->err, ERR_APIG_0201_REQUEST_ERROR,
+					     "API request error: the header %.*s is repeated",
+					     STR_FMT(ctx->headers[at].name));
 				return NGX_ERROR;
 			}
 		}
@@ -153,8 +155,9 @@ static void fill_context(struct gateway_ctx *ctx, struct policy_context *c)
 		if (str_is(param->value, "$context.serverAddr"))
 			c->server_addr = server_addr(ctx);
 		if (str_is(param->value, "$context.handleTime"))
-			c->handle_time = arena_fmt(ctx->arena, "%lu", (unsigned long)(ngx_current_msec -
-				((ngx_msec_t)r->start_sec * 1000 + r->start_msec)));
+			c->handle_time = arena_fmt(
+				ctx->arena, "%lu",
+				(unsigned long)(ngx_current_msec - ((ngx_msec_t)r->start_sec * 1000 + r->start_msec)));
 	}
 }
 

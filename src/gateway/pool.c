@@ -8,7 +8,7 @@
 #define BUCKETS 1024
 
 struct item {
-	ngx_queue_t lru;    /* all idle ones, newest first; or the free list */
+	ngx_queue_t lru; /* all idle ones, newest first; or the free list */
 	ngx_queue_t bucket; /* same hash, newest first */
 	ngx_connection_t *connection;
 	uint32_t hash;
@@ -98,7 +98,8 @@ static struct item *find(const struct gateway_peer *peer, uint32_t hash, ngx_uin
 	for (ngx_queue_t *q = ngx_queue_head(bucket); q != ngx_queue_sentinel(bucket); q = ngx_queue_next(q)) {
 		struct item *item = ngx_queue_data(q, struct item, bucket);
 
-		if (item->hash != hash || item->key_len != peer->key_len || memcmp(item->key, peer->key, item->key_len) != 0)
+		if (item->hash != hash || item->key_len != peer->key_len ||
+		    memcmp(item->key, peer->key, item->key_len) != 0)
 			continue;
 		if (!first)
 			first = item;

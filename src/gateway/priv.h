@@ -65,8 +65,20 @@ struct gateway_loc_conf {
 
 /* What a request header means to the gateway. */
 enum gateway_header {
-	HEADER_PLAIN, HEADER_HOP, HEADER_CONNECTION, HEADER_UPGRADE, HEADER_AUTHORIZATION, HEADER_TOKEN, HEADER_APPCODE,
-	HEADER_STAGE, HEADER_MODE, HEADER_OURS, HEADER_FORWARDED_FOR, HEADER_DATE, HEADER_PAYLOAD, HEADER_SECRET
+	HEADER_PLAIN,
+	HEADER_HOP,
+	HEADER_CONNECTION,
+	HEADER_UPGRADE,
+	HEADER_AUTHORIZATION,
+	HEADER_TOKEN,
+	HEADER_APPCODE,
+	HEADER_STAGE,
+	HEADER_MODE,
+	HEADER_OURS,
+	HEADER_FORWARDED_FOR,
+	HEADER_DATE,
+	HEADER_PAYLOAD,
+	HEADER_SECRET
 };
 
 struct gateway_addr {
@@ -80,10 +92,10 @@ struct gateway_addr {
 /* Where the current call goes, and the connection attempt's state (pool.c). */
 struct gateway_peer {
 	struct gateway_addr *addrs;
-	size_t n_addrs, at;     /* at: the one in use */
-	size_t addrs_left;      /* not tried yet */
+	size_t n_addrs, at; /* at: the one in use */
+	size_t addrs_left; /* not tried yet */
 	unsigned retries_left;
-	ngx_str_t name;         /* for logs */
+	ngx_str_t name; /* for logs */
 	ngx_str_t sni;
 	bool tls, verify;
 	size_t key_len;
@@ -97,10 +109,10 @@ struct gateway_ctx {
 	unsigned step;
 	ngx_int_t rc; /* of an answer given by a step */
 	char request_id[33];
-	bool answered;   /* the answer is ours: the filter leaves its body alone */
-	bool replace;    /* nginx's own error page: the filter writes our body instead */
+	bool answered; /* the answer is ours: the filter leaves its body alone */
+	bool replace; /* nginx's own error page: the filter writes our body instead */
 	bool from_backend;
-	bool debug;      /* X-Apig-Mode: debug */
+	bool debug; /* X-Apig-Mode: debug */
 	bool websocket;
 	bool counted;
 
@@ -176,7 +188,10 @@ static inline struct str gateway_str(ngx_str_t s)
 /* Text of nginx's is not const anywhere, although it only reads it. */
 static inline ngx_str_t gateway_ngx(struct str s)
 {
-	union { const char *in; u_char *out; } p = {s.p};
+	union {
+		const char *in;
+		u_char *out;
+	} p = {s.p};
 
 	return (ngx_str_t){s.n, p.out};
 }
@@ -198,16 +213,24 @@ void gateway_resume(struct gateway_ctx *ctx);
 /* Steps return NGX_OK (go on), NGX_AGAIN (suspended with a reference of its own; gateway_resume() follows or has been),
  * NGX_DONE (the upstream took the call), NGX_DECLINED (answered; ctx->rc is what to finalise with) or NGX_ERROR
  * (ctx->err says why). */
-ngx_int_t gateway_step_headers(struct gateway_ctx *ctx);      /* params.c */
+ngx_int_t gateway_step_headers(struct gateway_ctx *ctx); /* params.c */
 ngx_int_t gateway_step_authenticate(struct gateway_ctx *ctx); /* auth.c */
-ngx_int_t gateway_step_signature(struct gateway_ctx *ctx);    /* auth.c */
-ngx_int_t gateway_step_authorise(struct gateway_ctx *ctx);    /* auth.c */
-ngx_int_t gateway_step_body_signed(struct gateway_ctx *ctx);  /* body.c */
-ngx_int_t gateway_step_validate(struct gateway_ctx *ctx);     /* params.c */
-ngx_int_t gateway_step_map(struct gateway_ctx *ctx);          /* params.c */
-ngx_int_t gateway_step_body(struct gateway_ctx *ctx);         /* body.c */
-ngx_int_t gateway_step_backend(struct gateway_ctx *ctx);      /* upstream.c */
-ngx_int_t gateway_step_forward(struct gateway_ctx *ctx);      /* upstream.c */
+ngx_int_t gateway_step_signature(struct gateway_ctx *ctx); /* auth.c */
+ngx_int_t gateway_step_authorise(struct gateway_ctx *ctx); /* auth.c */
+ngx_int_t gateway_step_body_signed(struct gateway_ctx *ctx);
+void gateway_secrets_wipe(void); /* auth.c */
+
+/* body.c */
+ngx_int_t gateway_step_validate(struct gateway_ctx *ctx); /* params.c */
+ngx_int_t gateway_step_map(struct gateway_ctx *ctx); /* params.c */
+ngx_int_t gateway_step_body(struct gateway_ctx *ctx);
+void gateway_secrets_wipe(void); /* auth.c */
+
+/* body.c */
+ngx_int_t gateway_step_backend(struct gateway_ctx *ctx); /* upstream.c */
+ngx_int_t gateway_step_forward(struct gateway_ctx *ctx); /* upstream.c */
+
+void gateway_secrets_wipe(void); /* auth.c */
 
 /* body.c */
 ngx_int_t gateway_body_filter_init(ngx_conf_t *cf);
@@ -236,8 +259,16 @@ ngx_int_t gateway_variables_add(ngx_conf_t *cf);
 
 /* shm.c: counters shared by all workers. Fixed tables; without locks. */
 enum gateway_counter {
-	COUNT_REQUESTS, COUNT_2XX, COUNT_3XX, COUNT_4XX, COUNT_5XX, COUNT_BYTES_IN, COUNT_BYTES_OUT, COUNT_MS,
-	COUNT_BACKEND_MS, GATEWAY_COUNTERS
+	COUNT_REQUESTS,
+	COUNT_2XX,
+	COUNT_3XX,
+	COUNT_4XX,
+	COUNT_5XX,
+	COUNT_BYTES_IN,
+	COUNT_BYTES_OUT,
+	COUNT_MS,
+	COUNT_BACKEND_MS,
+	GATEWAY_COUNTERS
 };
 
 struct gateway_cell {

@@ -23,8 +23,8 @@ static struct str without_port(struct str host)
 	return host.n && host.p[host.n - 1] == '.' ? str_sub(host, 0, host.n - 1) : host;
 }
 
-/* What nginx lets through and no back end should see: HTTP/0.9 and versions nobody defined, CONNECT and TRACE, a request
- * line that names another host than the Host header. */
+/* What nginx lets through and no back end should see: HTTP/0.9 and versions nobody defined, CONNECT and TRACE, a
+ * request line that names another host than the Host header. */
 static ngx_int_t step_line(struct gateway_ctx *ctx)
 {
 	ngx_http_request_t *r = ctx->r;
@@ -63,7 +63,8 @@ static ngx_int_t step_path(struct gateway_ctx *ctx)
 			return refuse(ctx, "the request target holds a forbidden character");
 	}
 	ctx->request.raw_path = conf->raw_path;
-	return policy_path_canonical(ctx->arena, ctx->raw_path, conf->raw_path, &ctx->path, &ctx->err) ? NGX_ERROR : NGX_OK;
+	return policy_path_canonical(ctx->arena, ctx->raw_path, conf->raw_path, &ctx->path, &ctx->err) ? NGX_ERROR
+												       : NGX_OK;
 }
 
 /* The group behind the host name; unknown names and addresses belong to group DEFAULT. */
@@ -181,8 +182,8 @@ static ngx_int_t (*const steps[])(struct gateway_ctx *ctx) = {
 
 enum outcome {
 	SUSPENDED, /* somebody holds a reference and will resume the call */
-	TAKEN,     /* the upstream goes on with our reference */
-	FINAL      /* to be finalised with ctx->rc */
+	TAKEN, /* the upstream goes on with our reference */
+	FINAL /* to be finalised with ctx->rc */
 };
 
 static enum outcome run(struct gateway_ctx *ctx)

@@ -45,13 +45,16 @@ static void write_metric(struct buf *out, size_t which)
 	size_t n = gateway_shm_cells(&cells);
 	struct str api, env;
 
-	buf_fmt(out, "# HELP %s %s\n# TYPE %s counter\n", metrics[which].name, metrics[which].help, metrics[which].name);
+	buf_fmt(out, "# HELP %s %s\n# TYPE %s counter\n", metrics[which].name, metrics[which].help,
+		metrics[which].name);
 	for (size_t i = 0; i < n; i++) {
 		/* Cells are only ever added, so what is ready stays as it is. */
 		if (atomic_load_explicit(&cells[i].state, memory_order_acquire) != 2 || !labels(&cells[i], &api, &env))
 			continue;
-		buf_fmt(out, "%s{api=\"%.*s\",environment=\"%.*s\"} %llu\n", metrics[which].name, STR_FMT(api), STR_FMT(env),
-		        (unsigned long long)atomic_load_explicit(&cells[i].counts[metrics[which].counter], memory_order_relaxed));
+		buf_fmt(out, "%s{api=\"%.*s\",environment=\"%.*s\"} %llu\n", metrics[which].name, STR_FMT(api),
+			STR_FMT(env),
+			(unsigned long long)atomic_load_explicit(&cells[i].counts[metrics[which].counter],
+								 memory_order_relaxed));
 	}
 }
 
@@ -72,9 +75,10 @@ ngx_int_t gateway_metrics(ngx_http_request_t *r)
 	cleanup->handler = buf_free;
 	for (size_t i = 0; i < sizeof(metrics) / sizeof(metrics[0]); i++)
 		write_metric(out, i);
-	buf_fmt(out, "# HELP appia_counters_lost_total Keys that found no room in the table of counters.\n"
-	             "# TYPE appia_counters_lost_total counter\nappia_counters_lost_total %llu\n",
-	        (unsigned long long)gateway_shm_lost());
+	buf_fmt(out,
+		"# HELP appia_counters_lost_total Keys that found no room in the table of counters.\n"
+		"# TYPE appia_counters_lost_total counter\nappia_counters_lost_total %llu\n",
+		(unsigned long long)gateway_shm_lost());
 	if (out->failed)
 		return NGX_HTTP_INTERNAL_SERVER_ERROR;
 	return gateway_answer(r, NGX_HTTP_OK, STR("text/plain; version=0.0.4"), buf_view(out));

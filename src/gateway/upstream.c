@@ -12,15 +12,26 @@
 #define WEBSOCKET_IDLE_MS 600000
 
 static ngx_str_t hide_headers[] = {
-	ngx_string("Date"), ngx_string("Server"), ngx_string("X-Pad"), ngx_string("X-Accel-Expires"),
-	ngx_string("X-Accel-Redirect"), ngx_string("X-Accel-Limit-Rate"), ngx_string("X-Accel-Buffering"),
-	ngx_string("X-Accel-Charset"), ngx_string("X-Request-Id"), ngx_string("X-Apig-Latency"),
-	ngx_string("X-Apig-Upstream-Latency"), ngx_string("Keep-Alive"), ngx_string("Proxy-Connection"),
+	ngx_string("Date"),
+	ngx_string("Server"),
+	ngx_string("X-Pad"),
+	ngx_string("X-Accel-Expires"),
+	ngx_string("X-Accel-Redirect"),
+	ngx_string("X-Accel-Limit-Rate"),
+	ngx_string("X-Accel-Buffering"),
+	ngx_string("X-Accel-Charset"),
+	ngx_string("X-Request-Id"),
+	ngx_string("X-Apig-Latency"),
+	ngx_string("X-Apig-Upstream-Latency"),
+	ngx_string("Keep-Alive"),
+	ngx_string("Proxy-Connection"),
 	ngx_null_string,
 };
 
 /* Stands for the upstream{} block that nginx wants; the peers come from the API. */
 static ngx_http_upstream_srv_conf_t placeholder = {.peer = {.init = gateway_peer_init}};
+
+static char hash_name[] = "appia_hide_headers";
 
 static char *init_tls(ngx_conf_t *cf, ngx_ssl_t *ssl, ngx_str_t *trusted)
 {
@@ -38,20 +49,20 @@ static char *init_tls(ngx_conf_t *cf, ngx_ssl_t *ssl, ngx_str_t *trusted)
 
 char *gateway_upstream_conf(ngx_conf_t *cf, struct gateway_main_conf *conf)
 {
-	ngx_http_upstream_conf_t *u = &conf->upstream, none = {.hide_headers = NGX_CONF_UNSET_PTR,
-		.pass_headers = NGX_CONF_UNSET_PTR};
-	ngx_hash_init_t hash = {.max_size = 512, .bucket_size = ngx_align(64, ngx_cacheline_size),
-		.name = (char[]){"appia_hide_headers"}};
+	ngx_http_upstream_conf_t *u = &conf->upstream,
+				 none = {.hide_headers = NGX_CONF_UNSET_PTR, .pass_headers = NGX_CONF_UNSET_PTR};
+	ngx_hash_init_t hash = {.max_size = 512, .bucket_size = ngx_align(64, ngx_cacheline_size), .name = hash_name};
 	static ngx_str_t bundle = ngx_string("/etc/ssl/certs/ca-certificates.crt");
 	struct stat st;
 
 	u->upstream = &placeholder;
 	u->buffer_size = BUFFER_BYTES;
 	u->ignore_headers = NGX_HTTP_UPSTREAM_IGN_XA_REDIRECT | NGX_HTTP_UPSTREAM_IGN_XA_EXPIRES |
-	                    NGX_HTTP_UPSTREAM_IGN_XA_LIMIT_RATE | NGX_HTTP_UPSTREAM_IGN_XA_BUFFERING |
-	                    NGX_HTTP_UPSTREAM_IGN_XA_CHARSET | NGX_HTTP_UPSTREAM_IGN_EXPIRES |
-	                    NGX_HTTP_UPSTREAM_IGN_CACHE_CONTROL | NGX_HTTP_UPSTREAM_IGN_SET_COOKIE;
-	u->next_upstream = NGX_HTTP_UPSTREAM_FT_ERROR | NGX_HTTP_UPSTREAM_FT_TIMEOUT | NGX_HTTP_UPSTREAM_FT_INVALID_HEADER;
+			    NGX_HTTP_UPSTREAM_IGN_XA_LIMIT_RATE | NGX_HTTP_UPSTREAM_IGN_XA_BUFFERING |
+			    NGX_HTTP_UPSTREAM_IGN_XA_CHARSET | NGX_HTTP_UPSTREAM_IGN_EXPIRES |
+			    NGX_HTTP_UPSTREAM_IGN_CACHE_CONTROL | NGX_HTTP_UPSTREAM_IGN_SET_COOKIE;
+	u->next_upstream =
+		NGX_HTTP_UPSTREAM_FT_ERROR | NGX_HTTP_UPSTREAM_FT_TIMEOUT | NGX_HTTP_UPSTREAM_FT_INVALID_HEADER;
 	u->request_buffering = 1;
 	u->pass_request_headers = 1;
 	u->pass_request_body = 1;
@@ -135,13 +146,13 @@ static void put_forwarded_for(struct gateway_ctx *ctx, struct writer *w)
 
 static void put_framing(struct gateway_ctx *ctx, struct writer *w)
 {
-	char text[32];
+	u_char text[NGX_OFF_T_LEN];
 	off_t n = body_bytes(ctx->r);
 
 	if (n > 0 || ctx->r->headers_in.content_length_n >= 0 || ctx->r->headers_in.chunked) {
-		int len = snprintf(text, sizeof(text), "%lld", (long long)n);
+		u_char *end = ngx_sprintf(text, "%O", n);
 
-		put_header(w, STR("Content-Length"), (struct str){text, (size_t)len});
+		put_header(w, STR("Content-Length"), (struct str){(char *)text, (size_t)(end - text)});
 	}
 	if (ctx->websocket)
 		put(w, STR("Connection: Upgrade\r\nUpgrade: websocket\r\n"));
@@ -242,7 +253,8 @@ static ngx_int_t keep_header(ngx_http_request_t *r)
 	ngx_http_upstream_main_conf_t *umcf = ngx_http_get_module_main_conf(r, ngx_http_upstream_module);
 	struct gateway_ctx *ctx = GATEWAY_CTX(r);
 	ngx_table_elt_t *h = ngx_list_push(&u->headers_in.headers);
-	size_t key = (size_t)(r->header_name_end - r->header_name_start), value = (size_t)(r->header_end - r->header_start);
+	size_t key = (size_t)(r->header_name_end - r->header_name_start),
+	       value = (size_t)(r->header_end - r->header_start);
 
 	if (!h)
 		return NGX_ERROR;
@@ -368,7 +380,8 @@ static ngx_int_t filter_init(void *data)
 	struct gateway_ctx *ctx = data;
 	ngx_http_upstream_t *u = ctx->r->upstream;
 
-	if (u->headers_in.status_n == NGX_HTTP_NO_CONTENT || u->headers_in.status_n == NGX_HTTP_NOT_MODIFIED || ctx->head)
+	if (u->headers_in.status_n == NGX_HTTP_NO_CONTENT || u->headers_in.status_n == NGX_HTTP_NOT_MODIFIED ||
+	    ctx->head)
 		u->length = 0;
 	else if (u->headers_in.chunked)
 		u->length = 1; /* not yet at the end */
@@ -450,7 +463,8 @@ static ngx_int_t filter_length(struct gateway_ctx *ctx, ssize_t bytes)
 	if (u->length == -1)
 		return NGX_OK;
 	if (bytes > u->length) {
-		ngx_log_error(NGX_LOG_WARN, ctx->r->connection->log, 0, "appia: back end sent more than its Content-Length");
+		ngx_log_error(NGX_LOG_WARN, ctx->r->connection->log, 0,
+			      "appia: back end sent more than its Content-Length");
 		b->last = b->pos + u->length;
 		u->length = 0;
 		u->keepalive = 0;
@@ -487,7 +501,7 @@ static ngx_int_t mock(struct gateway_ctx *ctx)
 	int64_t status = ctx->api.mock_status;
 
 	ctx->rc = gateway_answer(ctx->r, (ngx_uint_t)(status >= 200 && status <= 599 ? status : 200),
-	                         json ? STR("application/json") : STR("text/plain"), body);
+				 json ? STR("application/json") : STR("text/plain"), body);
 	return NGX_DECLINED;
 }
 

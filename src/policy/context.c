@@ -6,7 +6,10 @@ static const struct {
 	const char *name;
 	size_t offset;
 } variables[] = {
-#define VARIABLE(name, field) {"$context." name, offsetof(struct policy_context, field)}
+#define VARIABLE(name, field)                                                                                          \
+	{                                                                                                              \
+		"$context." name, offsetof(struct policy_context, field)                                               \
+	}
 	VARIABLE("sourceIp", source_ip),
 	VARIABLE("stage", stage),
 	VARIABLE("apiId", api_id),

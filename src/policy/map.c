@@ -8,9 +8,19 @@
 
 bool policy_header_hop(struct str name)
 {
-	static const char *const hop[] = {"connection", "content-length", "transfer-encoding", "host", "keep-alive", "te",
-		"trailer", "upgrade", "expect", "http2-settings", "proxy-connection", "proxy-authorization",
-		"proxy-authenticate"};
+	static const char *const hop[] = {"connection",
+					  "content-length",
+					  "transfer-encoding",
+					  "host",
+					  "keep-alive",
+					  "te",
+					  "trailer",
+					  "upgrade",
+					  "expect",
+					  "http2-settings",
+					  "proxy-connection",
+					  "proxy-authorization",
+					  "proxy-authenticate"};
 
 	for (size_t i = 0; i < ARRAY_LEN(hop); i++) {
 		if (str_eq_nocase(name, str_of(hop[i])))
@@ -66,7 +76,7 @@ static bool dropped(const struct pub_api *api, enum pub_location location, struc
 
 /* The n-th value of a back-end parameter; STR_NONE: no more. */
 static int param_value(struct mapping *m, const struct pub_backend_param *param, size_t n, struct str *ret,
-                       struct err *err)
+		       struct err *err)
 {
 	if (param->origin == PUB_REQUEST) {
 		int rc = policy__value(&m->values, param->from, param->value, n, ret, err);
@@ -80,7 +90,8 @@ static int param_value(struct mapping *m, const struct pub_backend_param *param,
 	}
 	*ret = STR_NONE;
 	if (n == 0)
-		*ret = param->origin == PUB_CONSTANT ? param->value : policy_context_get(&m->req->context, param->value);
+		*ret = param->origin == PUB_CONSTANT ? param->value
+						     : policy_context_get(&m->req->context, param->value);
 	return 0;
 }
 
@@ -88,8 +99,8 @@ static int param_value(struct mapping *m, const struct pub_backend_param *param,
 static bool greedy(struct str path, struct str name)
 {
 	for (size_t i = 0; i + name.n + 3 <= path.n; i++) {
-		if (path.p[i] == '{' && str_starts(str_sub(path, i + 1, path.n), name) && path.p[i + 1 + name.n] == '+' &&
-		    path.p[i + 2 + name.n] == '}')
+		if (path.p[i] == '{' && str_starts(str_sub(path, i + 1, path.n), name) &&
+		    path.p[i + 1 + name.n] == '+' && path.p[i + 2 + name.n] == '}')
 			return true;
 	}
 	return false;
@@ -101,7 +112,9 @@ static struct str encode_path_value(struct mapping *m, struct str name, struct s
 
 	/* With kept escapes a path value is already encoded; what is not valid there was refused before. */
 	return policy_encode(m->values.arena, value,
-	                     m->req->raw_path ? "/%!$&'()*+,;=:@" : slashes ? "/!$&'()*+,;=:@" : "!$&'()*+,;=:@");
+			     m->req->raw_path ? "/%!$&'()*+,;=:@"
+			     : slashes        ? "/!$&'()*+,;=:@"
+					      : "!$&'()*+,;=:@");
 }
 
 static int path_value(struct mapping *m, struct str name, struct str *ret, struct err *err)
@@ -113,8 +126,8 @@ static int path_value(struct mapping *m, struct str name, struct str *ret, struc
 		int rc = policy__value(&m->values, PUB_PATH, name, 0, &value, err);
 
 		if (!rc && !value.p)
-			rc = err_set_text(err, ERR_APIG_0106, "%s%.*s", "Orchestration error: no value for the path parameter ",
-			                  STR_FMT(name));
+			rc = err_set_text(err, ERR_APIG_0106, "%s%.*s",
+					  "Orchestration error: no value for the path parameter ", STR_FMT(name));
 		if (!rc)
 			*ret = encode_path_value(m, name, value);
 		return rc;
@@ -125,8 +138,10 @@ static int path_value(struct mapping *m, struct str name, struct str *ret, struc
 		return rc;
 	if (!value.p)
 		return policy__refuse(err, "the %s parameter %.*s is missing",
-		                      param->from == PUB_HEADER ? "header" : param->from == PUB_QUERY ? "query" : "path",
-		                      STR_FMT(param->value));
+				      param->from == PUB_HEADER  ? "header"
+				      : param->from == PUB_QUERY ? "query"
+								 : "path",
+				      STR_FMT(param->value));
 	if (param->origin == PUB_CONSTANT)
 		*ret = policy_encode(m->values.arena, value, CONSTANT_PATH_KEEP);
 	else if (param->origin == PUB_REQUEST && param->from == PUB_PATH)
@@ -153,7 +168,8 @@ static int expand_path(struct mapping *m, struct str *ret, struct err *err)
 		size_t open = str_find(template, '{', i), close = str_find(template, '}', open);
 
 		if (n + 3 > PARTS_MAX)
-			return err_set_text(err, ERR_APIG_0106, "%s", "Orchestration error: the path has too many parameters");
+			return err_set_text(err, ERR_APIG_0106, "%s",
+					    "Orchestration error: the path has too many parameters");
 		if (close == template.n)
 			open = template.n;
 		if (open > i)
@@ -200,7 +216,8 @@ static int map_path(struct mapping *m, struct str *ret, struct err *err)
 		return rc;
 	if (policy_path_has_dots(path))
 		return policy__refuse(err, "%s", "a parameter makes a dot segment in the path");
-	*ret = path.n && path.p[0] == '/' ? path : arena_join(m->values.arena, (struct str[]){STR("/"), path}, 2, STR(""));
+	*ret = path.n && path.p[0] == '/' ? path
+					  : arena_join(m->values.arena, (struct str[]){STR("/"), path}, 2, STR(""));
 	return 0;
 }
 
@@ -222,7 +239,7 @@ static int add_query(struct mapping *m, struct buf *out, const struct pub_backen
 		buf_str(out, policy_encode(m->values.arena, param->name, ""));
 		buf_char(out, '=');
 		buf_str(out, policy_encode(m->values.arena, value,
-		                           param->origin == PUB_CONSTANT ? CONSTANT_QUERY_KEEP : ""));
+					   param->origin == PUB_CONSTANT ? CONSTANT_QUERY_KEEP : ""));
 	}
 }
 
@@ -283,7 +300,7 @@ static bool header_value_ok(struct str value)
 }
 
 static int add_headers(struct mapping *m, const struct pub_backend_param *param, struct sign_pair *headers, size_t max,
-                       size_t *n_headers, struct err *err)
+		       size_t *n_headers, struct err *err)
 {
 	struct str value;
 
@@ -297,7 +314,8 @@ static int add_headers(struct mapping *m, const struct pub_backend_param *param,
 		if (!value.p)
 			return 0;
 		if (!header_value_ok(value) || *n_headers == max)
-			return policy__refuse(err, "the value of %.*s cannot be sent as a header", STR_FMT(param->value));
+			return policy__refuse(err, "the value of %.*s cannot be sent as a header",
+					      STR_FMT(param->value));
 		headers[(*n_headers)++] = (struct sign_pair){param->name, value};
 	}
 }
@@ -332,7 +350,7 @@ static int map_headers(struct mapping *m, struct policy_target *target, struct e
 }
 
 int policy_map(struct arena *a, const struct pub_api *api, const struct policy_request *req, struct policy_target *ret,
-               struct err *err)
+	       struct err *err)
 {
 	struct mapping m = {.values = {.arena = a, .req = req}, .api = api, .req = req};
 	struct policy_target target = {.method = api->backend_method};

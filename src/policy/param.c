@@ -34,8 +34,8 @@ static struct str nth_pair(const struct sign_pair *pairs, size_t n_pairs, struct
 	return STR_NONE;
 }
 
-int policy__value(struct policy__values *values, enum pub_location location, struct str name, size_t n,
-                  struct str *ret, struct err *err)
+int policy__value(struct policy__values *values, enum pub_location location, struct str name, size_t n, struct str *ret,
+		  struct err *err)
 {
 	const struct policy_request *req = values->req;
 
@@ -125,10 +125,11 @@ static int check_number(const struct pub_param *param, struct str value, struct 
 	if (!decimal_parse(value, &number))
 		return policy__refuse(err, "the parameter %.*s is not a number", STR_FMT(param->name));
 	if (param->has_min && decimal_parse(param->min, &bound) && decimal_cmp(&number, &bound) < 0)
-		return policy__refuse(err, "the parameter %.*s is less than %.*s", STR_FMT(param->name), STR_FMT(param->min));
+		return policy__refuse(err, "the parameter %.*s is less than %.*s", STR_FMT(param->name),
+				      STR_FMT(param->min));
 	if (param->has_max && decimal_parse(param->max, &bound) && decimal_cmp(&number, &bound) > 0)
 		return policy__refuse(err, "the parameter %.*s is greater than %.*s", STR_FMT(param->name),
-		                      STR_FMT(param->max));
+				      STR_FMT(param->max));
 	return 0;
 }
 
@@ -138,10 +139,10 @@ static int check_length(const struct pub_param *param, struct str value, struct 
 
 	if (param->min_len > 0 && n < param->min_len)
 		return policy__refuse(err, "the parameter %.*s is shorter than %lld", STR_FMT(param->name),
-		                      (long long)param->min_len);
+				      (long long)param->min_len);
 	if (param->max_len > 0 && n > param->max_len)
 		return policy__refuse(err, "the parameter %.*s is longer than %lld", STR_FMT(param->name),
-		                      (long long)param->max_len);
+				      (long long)param->max_len);
 	return 0;
 }
 
@@ -156,24 +157,26 @@ static bool in_enum(struct str enums, struct str value)
 	return false;
 }
 
-static int check_value(struct policy_regexps *regexps, const struct pub_param *param, struct str value,
-                       struct err *err)
+static int check_value(struct policy_regexps *regexps, const struct pub_param *param, struct str value, struct err *err)
 {
 	int rc = param->number ? check_number(param, value, err) : check_length(param, value, err);
 
 	if (rc)
 		return rc;
 	if (param->enums.n && !in_enum(param->enums, value))
-		return policy__refuse(err, "the parameter %.*s is none of %.*s", STR_FMT(param->name), STR_FMT(param->enums));
+		return policy__refuse(err, "the parameter %.*s is none of %.*s", STR_FMT(param->name),
+				      STR_FMT(param->enums));
 	if (!param->regexp.n)
 		return 0;
 	int match = policy_regexp_match(regexps, param->regexp, value);
 
 	if (match < 0)
-		return err_set_text(err, ERR_APIG_0606, "%s",
-		                    "Failed to load the API configurations: a parameter has an invalid regular expression");
+		return err_set_text(
+			err, ERR_APIG_0606, "%s",
+			"Failed to load the API configurations: a parameter has an invalid regular expression");
 	if (!match)
-		return policy__refuse(err, "the parameter %.*s does not match its regular expression", STR_FMT(param->name));
+		return policy__refuse(err, "the parameter %.*s does not match its regular expression",
+				      STR_FMT(param->name));
 	return 0;
 }
 
@@ -183,7 +186,7 @@ static const char *location_name(enum pub_location location)
 }
 
 int policy_params_check(struct arena *a, struct policy_regexps *regexps, const struct pub_api *api,
-                        const struct policy_request *req, struct err *err)
+			const struct policy_request *req, struct err *err)
 {
 	struct policy__values values = {.arena = a, .req = req};
 
@@ -197,8 +200,8 @@ int policy_params_check(struct arena *a, struct policy_regexps *regexps, const s
 			if (rc)
 				return rc;
 			if (!value.p && n == 0 && param->required)
-				return policy__refuse(err, "the %s parameter %.*s is missing", location_name(param->location),
-				                      STR_FMT(param->name));
+				return policy__refuse(err, "the %s parameter %.*s is missing",
+						      location_name(param->location), STR_FMT(param->name));
 			if (!value.p)
 				break;
 			if (param->validate)

@@ -15,8 +15,8 @@ struct policy__values {
 };
 
 /* The n-th value of the parameter; STR_NONE when there are no more. -1 and err when the query is damaged. */
-int policy__value(struct policy__values *values, enum pub_location location, struct str name, size_t n,
-                  struct str *ret, struct err *err);
+int policy__value(struct policy__values *values, enum pub_location location, struct str name, size_t n, struct str *ret,
+		  struct err *err);
 
 /* Parses the query if it was not parsed yet. */
 int policy__query(struct policy__values *values, struct err *err);

@@ -75,7 +75,7 @@ static struct entry *compile(struct policy_regexps *regexps, struct str pattern)
 	memcpy(entry + 1, pattern.p, pattern.n);
 	entry->pattern = (struct str){(char *)(entry + 1), pattern.n};
 	entry->code = pcre2_compile((PCRE2_SPTR)entry->pattern.p, pattern.n, PCRE2_UTF | PCRE2_MATCH_INVALID_UTF,
-	                            &error, &offset, NULL);
+				    &error, &offset, NULL);
 	if (entry->code)
 		pcre2_jit_compile(entry->code, PCRE2_JIT_COMPLETE);
 	map_put(regexps->map, entry->pattern, entry);
@@ -97,7 +97,7 @@ int policy_regexp_match(struct policy_regexps *regexps, struct str pattern, stru
 	if (!data)
 		return 0;
 	int rc = pcre2_match(entry->code, (PCRE2_SPTR)(subject.p ? subject.p : ""), subject.n, 0, 0, data,
-	                     regexps->context);
+			     regexps->context);
 
 	pcre2_match_data_free(data);
 	return rc >= 0;

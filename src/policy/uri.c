@@ -179,15 +179,17 @@ static bool set_has(const struct byte_set *set, char c)
 	return set->bits[(unsigned char)c >> 6] >> ((unsigned char)c & 63) & 1;
 }
 
-#define UNRESERVED "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~"
+/* RFC 3986 unreserved: '-' '.' 0-9 in the first word, A-Z '_' a-z '~' in the second. */
+#define LETTERS UINT64_C(0x3ffffff)
+static const struct byte_set unreserved = {{UINT64_C(3) << 45 | UINT64_C(0x3ff) << 48,
+					    LETTERS << 1 | UINT64_C(1) << 31 | LETTERS << 33 | UINT64_C(1) << 62}};
 
 struct str policy_encode(struct arena *a, struct str s, const char *keep)
 {
 	static const char digits[] = "0123456789ABCDEF";
-	struct byte_set set = {{0}};
+	struct byte_set set = unreserved;
 	size_t extra = 0;
 
-	set_add(&set, UNRESERVED);
 	set_add(&set, keep);
 	for (size_t i = 0; i < s.n; i++)
 		extra += set_has(&set, s.p[i]) ? 0 : 2;
@@ -227,7 +229,7 @@ static int decode_piece(struct arena *a, struct str s, struct str *ret, struct e
 }
 
 int policy_query_parse(struct arena *a, struct str query, struct policy_query_pair **ret, size_t *ret_n,
-                       struct err *err)
+		       struct err *err)
 {
 	size_t count = 1, n = 0;
 
@@ -252,7 +254,8 @@ int policy_query_parse(struct arena *a, struct str query, struct policy_query_pa
 		int rc = decode_piece(a, str_sub(piece, 0, eq), &pair->name, err);
 
 		if (!rc)
-			rc = decode_piece(a, eq < piece.n ? str_sub(piece, eq + 1, piece.n) : STR(""), &pair->value, err);
+			rc = decode_piece(a, eq < piece.n ? str_sub(piece, eq + 1, piece.n) : STR(""), &pair->value,
+					  err);
 		if (rc)
 			return rc;
 		n++;

@@ -25,7 +25,7 @@ bool policy_path_has_dots(struct str path);
 
 struct policy_query_pair {
 	struct str name, value; /* decoded */
-	struct str raw;         /* as received, without '&' */
+	struct str raw; /* as received, without '&' */
 };
 
 #define POLICY_QUERY_MAX 1000
@@ -33,7 +33,7 @@ struct policy_query_pair {
 /* Splits a query (without '?') at '&'; empty pieces are skipped. Pieces with bad escapes are refused with APIG.0201,
  * more than POLICY_QUERY_MAX as well. */
 int policy_query_parse(struct arena *a, struct str query, struct policy_query_pair **ret, size_t *ret_n,
-                       struct err *err);
+		       struct err *err);
 
 /* "host", "host:port", "[v6]:port", "v4": the host without brackets and the port (443 or 80 when absent). */
 bool policy_address_split(struct str address, bool tls, struct str *ret_host, unsigned *ret_port);

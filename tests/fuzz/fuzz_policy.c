@@ -29,16 +29,34 @@ static void fuzz_map(struct arena *a, struct str path, struct str query)
 {
 	struct sign_pair headers[] = {{STR("h"), path}}, params[] = {{STR("p"), path}};
 	struct pub_param declared[] = {
-		{.name = STR("a"), .location = PUB_QUERY, .number = true, .validate = true, .has_min = true, .min = STR("-3.5")},
+		{.name = STR("a"),
+		 .location = PUB_QUERY,
+		 .number = true,
+		 .validate = true,
+		 .has_min = true,
+		 .min = STR("-3.5")},
 		{.name = STR("b"), .location = PUB_QUERY, .validate = true, .max_len = 9, .regexp = STR("^[a-z]*$")}};
 	struct pub_backend_param back[] = {
 		{.name = STR("p"), .location = PUB_PATH, .origin = PUB_REQUEST, .value = STR("p"), .from = PUB_PATH},
 		{.name = STR("x"), .location = PUB_HEADER, .origin = PUB_REQUEST, .value = STR("a"), .from = PUB_QUERY},
-		{.name = STR("y"), .location = PUB_QUERY, .origin = PUB_REQUEST, .value = STR("h"), .from = PUB_HEADER}};
-	struct pub_api api = {.path = STR("/{p+}"), .backend_path = STR("/x/{p}/y"), .params = declared, .n_params = 2,
-		.backend_params = back, .n_backend_params = 3};
-	struct policy_request req = {.method = STR("GET"), .path = path, .query = query, .headers = headers,
-		.n_headers = 1, .path_params = params, .n_path_params = 1};
+		{.name = STR("y"),
+		 .location = PUB_QUERY,
+		 .origin = PUB_REQUEST,
+		 .value = STR("h"),
+		 .from = PUB_HEADER}};
+	struct pub_api api = {.path = STR("/{p+}"),
+			      .backend_path = STR("/x/{p}/y"),
+			      .params = declared,
+			      .n_params = 2,
+			      .backend_params = back,
+			      .n_backend_params = 3};
+	struct policy_request req = {.method = STR("GET"),
+				     .path = path,
+				     .query = query,
+				     .headers = headers,
+				     .n_headers = 1,
+				     .path_params = params,
+				     .n_path_params = 1};
 	struct policy_regexps *regexps = policy_regexps_new(4);
 	struct policy_target target;
 	struct err err;
@@ -46,7 +64,8 @@ static void fuzz_map(struct arena *a, struct str path, struct str query)
 	policy_params_check(a, regexps, &api, &req, &err);
 	if (policy_map(a, &api, &req, &target, &err) == 0) {
 		for (size_t i = 0; i < target.path.n; i++) {
-			if ((unsigned char)target.path.p[i] <= ' ' || target.path.p[i] == '?' || target.path.p[i] == '#')
+			if ((unsigned char)target.path.p[i] <= ' ' || target.path.p[i] == '?' ||
+			    target.path.p[i] == '#')
 				abort();
 		}
 		for (size_t i = 0; i < target.n_headers; i++) {

@@ -54,8 +54,10 @@ static void put(const char *kind, struct str a, struct str b, struct str c, stru
 
 static void put_host(const json_t *o, struct buf *b, bool by_default)
 {
-	struct pub_host host = {.group_id = text(o, "group_id"), .instance_id = text(o, "instance_id"),
-		.debugging = flag(o, "debugging"), .by_ip = by_default};
+	struct pub_host host = {.group_id = text(o, "group_id"),
+				.instance_id = text(o, "instance_id"),
+				.debugging = flag(o, "debugging"),
+				.by_ip = by_default};
 
 	pub_host_encode(b, &host);
 	put(by_default ? "default" : "host", by_default ? STR_NONE : text(o, "name"), STR_NONE, STR_NONE, b);
@@ -67,9 +69,10 @@ static void put_route(const json_t *o, struct buf *b)
 	struct router_route *routes = calloc(json_array_size(list) + 1, sizeof(*routes));
 	size_t i;
 
-	json_array_foreach(list, i, item)
-		routes[i] = (struct router_route){.method = text(item, "method"), .path = text(item, "path"),
-			.prefix = flag(item, "prefix"), .api_id = text(item, "api_id")};
+	json_array_foreach(list, i, item) routes[i] = (struct router_route){.method = text(item, "method"),
+									    .path = text(item, "path"),
+									    .prefix = flag(item, "prefix"),
+									    .api_id = text(item, "api_id")};
 	check(router_compile(routes, json_array_size(list), b, &err));
 	free(routes);
 	put("route", text(o, "group_id"), text(o, "env"), STR_NONE, b);
@@ -81,12 +84,22 @@ static struct pub_param *read_params(const json_t *list, size_t *ret_n)
 	const json_t *o;
 	size_t i;
 
-	json_array_foreach(list, i, o)
-		params[i] = (struct pub_param){.name = text(o, "name"), .location = (enum pub_location)number(o, "location"),
-			.number = flag(o, "number"), .required = flag(o, "required"), .validate = flag(o, "validate"),
-			.pass_through = flag(o, "pass_through"), .has_min = text(o, "min").n > 0, .has_max = text(o, "max").n > 0,
-			.min = text(o, "min"), .max = text(o, "max"), .min_len = number(o, "min_len"),
-			.max_len = number(o, "max_len"), .regexp = text(o, "regexp"), .enums = text(o, "enums"), .def = text(o, "def")};
+	json_array_foreach(list, i, o) params[i] =
+		(struct pub_param){.name = text(o, "name"),
+				   .location = (enum pub_location)number(o, "location"),
+				   .number = flag(o, "number"),
+				   .required = flag(o, "required"),
+				   .validate = flag(o, "validate"),
+				   .pass_through = flag(o, "pass_through"),
+				   .has_min = text(o, "min").n > 0,
+				   .has_max = text(o, "max").n > 0,
+				   .min = text(o, "min"),
+				   .max = text(o, "max"),
+				   .min_len = number(o, "min_len"),
+				   .max_len = number(o, "max_len"),
+				   .regexp = text(o, "regexp"),
+				   .enums = text(o, "enums"),
+				   .def = text(o, "def")};
 	*ret_n = json_array_size(list);
 	return params;
 }
@@ -97,26 +110,46 @@ static struct pub_backend_param *read_backend_params(const json_t *list, size_t 
 	const json_t *o;
 	size_t i;
 
-	json_array_foreach(list, i, o)
-		params[i] = (struct pub_backend_param){.name = text(o, "name"),
-			.location = (enum pub_location)number(o, "location"), .origin = (enum pub_origin)number(o, "origin"),
-			.value = text(o, "value"), .from = (enum pub_location)number(o, "from")};
+	json_array_foreach(list, i, o) params[i] =
+		(struct pub_backend_param){.name = text(o, "name"),
+					   .location = (enum pub_location)number(o, "location"),
+					   .origin = (enum pub_origin)number(o, "origin"),
+					   .value = text(o, "value"),
+					   .from = (enum pub_location)number(o, "from")};
 	*ret_n = json_array_size(list);
 	return params;
 }
 
 static void put_api(const json_t *o, struct buf *b)
 {
-	struct pub_api api = {.id = text(o, "id"), .name = text(o, "name"), .group_id = text(o, "group_id"),
-		.env_id = text(o, "env_id"), .env_name = text(o, "env_name"), .instance_id = text(o, "instance_id"),
-		.project_id = text(o, "project_id"), .app_id = text(o, "app_id"), .version_id = text(o, "version_id"),
-		.auth = (enum pub_auth)number(o, "auth"), .app_code = flag(o, "app_code"), .cors = flag(o, "cors"),
-		.prefix = flag(o, "prefix"), .protocols = (unsigned)number(o, "protocols"), .method = text(o, "method"),
-		.path = text(o, "path"), .backend = (enum pub_backend)number(o, "backend"), .tls = flag(o, "tls"),
-		.tls_verify = flag(o, "tls_verify"), .address = text(o, "address"), .host_header = text(o, "host_header"),
-		.backend_method = text(o, "backend_method"), .backend_path = text(o, "backend_path"),
-		.timeout_ms = number(o, "timeout_ms"), .retries = number(o, "retries"), .livedata_id = text(o, "livedata_id"),
-		.mock_body = text(o, "mock_body"), .mock_status = number(o, "mock_status")};
+	struct pub_api api = {.id = text(o, "id"),
+			      .name = text(o, "name"),
+			      .group_id = text(o, "group_id"),
+			      .env_id = text(o, "env_id"),
+			      .env_name = text(o, "env_name"),
+			      .instance_id = text(o, "instance_id"),
+			      .project_id = text(o, "project_id"),
+			      .app_id = text(o, "app_id"),
+			      .version_id = text(o, "version_id"),
+			      .auth = (enum pub_auth)number(o, "auth"),
+			      .app_code = flag(o, "app_code"),
+			      .cors = flag(o, "cors"),
+			      .prefix = flag(o, "prefix"),
+			      .protocols = (unsigned)number(o, "protocols"),
+			      .method = text(o, "method"),
+			      .path = text(o, "path"),
+			      .backend = (enum pub_backend)number(o, "backend"),
+			      .tls = flag(o, "tls"),
+			      .tls_verify = flag(o, "tls_verify"),
+			      .address = text(o, "address"),
+			      .host_header = text(o, "host_header"),
+			      .backend_method = text(o, "backend_method"),
+			      .backend_path = text(o, "backend_path"),
+			      .timeout_ms = number(o, "timeout_ms"),
+			      .retries = number(o, "retries"),
+			      .livedata_id = text(o, "livedata_id"),
+			      .mock_body = text(o, "mock_body"),
+			      .mock_status = number(o, "mock_status")};
 
 	api.params = read_params(json_object_get(o, "params"), &api.n_params);
 	api.backend_params = read_backend_params(json_object_get(o, "backend_params"), &api.n_backend_params);
@@ -126,9 +159,12 @@ static void put_api(const json_t *o, struct buf *b)
 
 static void put_app(const json_t *o, struct buf *b)
 {
-	struct pub_app app = {.id = text(o, "id"), .name = text(o, "name"), .key = text(o, "key"),
-		.project_id = text(o, "project_id"), .disabled = flag(o, "disabled"),
-		.sealed_secret = sign_seal(arena, keys, "app.secret", text(o, "secret"))};
+	struct pub_app app = {.id = text(o, "id"),
+			      .name = text(o, "name"),
+			      .key = text(o, "key"),
+			      .project_id = text(o, "project_id"),
+			      .disabled = flag(o, "disabled"),
+			      .sealed_secret = sign_seal(arena, keys, "app.secret", text(o, "secret"))};
 
 	pub_app_encode(b, &app);
 	put("app", app.id, STR_NONE, STR_NONE, b);
@@ -138,8 +174,11 @@ static void put_app(const json_t *o, struct buf *b)
 
 static void put_user(const json_t *o, struct buf *b)
 {
-	struct pub_user user = {.id = text(o, "id"), .name = text(o, "name"), .domain_id = text(o, "domain_id"),
-		.disabled = flag(o, "disabled"), .tokens_after_ms = number(o, "tokens_after_ms")};
+	struct pub_user user = {.id = text(o, "id"),
+				.name = text(o, "name"),
+				.domain_id = text(o, "domain_id"),
+				.disabled = flag(o, "disabled"),
+				.tokens_after_ms = number(o, "tokens_after_ms")};
 
 	pub_user_encode(b, &user);
 	put("user", user.id, STR_NONE, STR_NONE, b);
@@ -147,8 +186,9 @@ static void put_user(const json_t *o, struct buf *b)
 
 static void put_ak(const json_t *o, struct buf *b)
 {
-	struct pub_ak ak = {.user_id = text(o, "user_id"), .project_id = text(o, "project_id"),
-		.sealed_secret = sign_seal(arena, keys, "ak.secret", text(o, "secret"))};
+	struct pub_ak ak = {.user_id = text(o, "user_id"),
+			    .project_id = text(o, "project_id"),
+			    .sealed_secret = sign_seal(arena, keys, "ak.secret", text(o, "secret"))};
 
 	pub_ak_encode(b, &ak);
 	put("ak", text(o, "access"), STR_NONE, STR_NONE, b);
@@ -156,9 +196,15 @@ static void put_ak(const json_t *o, struct buf *b)
 
 static void make_token(const json_t *o)
 {
-	struct sign_token token = {.user_id = text(o, "user_id"), .user_name = STR("u"), .domain_id = STR("d"),
-		.domain_name = STR("d"), .project_id = STR("p"), .project_name = STR("p"), .issued_ms = number(o, "issued_ms"),
-		.expires_ms = number(o, "expires_ms"), .id = STR("t")};
+	struct sign_token token = {.user_id = text(o, "user_id"),
+				   .user_name = STR("u"),
+				   .domain_id = STR("d"),
+				   .domain_name = STR("d"),
+				   .project_id = STR("p"),
+				   .project_name = STR("p"),
+				   .issued_ms = number(o, "issued_ms"),
+				   .expires_ms = number(o, "expires_ms"),
+				   .id = STR("t")};
 	struct str s = sign_token_make(arena, keys, &token);
 
 	json_array_append_new(tokens, json_stringn(s.p, s.n));
@@ -183,7 +229,8 @@ static void apply(const json_t *o, struct buf *b)
 	else if (str_is(kind, "ak"))
 		put_ak(o, b);
 	else if (str_is(kind, "appcode"))
-		buf_str(b, text(o, "app_id")), put("appcode", sign_sha256_hex(arena, text(o, "code")), STR_NONE, STR_NONE, b);
+		buf_str(b, text(o, "app_id")),
+			put("appcode", sign_sha256_hex(arena, text(o, "code")), STR_NONE, STR_NONE, b);
 	else if (str_is(kind, "auth"))
 		put("auth", text(o, "env_id"), text(o, "api_id"), text(o, "app_id"), b);
 	else if (str_is(kind, "token"))
@@ -216,8 +263,7 @@ int main(int argc, char **argv)
 		tokens = json_array();
 		buf_init(&b, (size_t)64 << 20);
 		check(pub_batch_begin(pub, &batch, &err));
-		json_array_foreach(list, i, o)
-			apply(o, &b);
+		json_array_foreach(list, i, o) apply(o, &b);
 		check(pub_batch_commit(&batch, &err));
 		char *out = json_dumps(tokens, JSON_COMPACT);
 

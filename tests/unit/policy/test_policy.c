@@ -37,15 +37,51 @@ static void assert_str(struct str got, const char *want)
 
 static void test_canonical(void **state)
 {
-	static const struct { const char *raw, *want; } cases[] = {
-		{"/", "/"}, {"/a/b", "/a/b"}, {"//a//b/", "//a//b/"}, {"/a/./b", "/a/b"}, {"/a/../b", "/b"},
-		{"/a/b/..", "/a/"}, {"/a/.", "/a/"}, {"/%61dm", "/adm"}, {"/aa%2Faa", "/aa/aa"}, {"/x%2f..%2fadm", "/adm"},
-		{"/x/%2e%2e/adm", "/adm"}, {"/a..b/.c/...", "/a..b/.c/..."}, {"/a;v=1/b", "/a;v=1/b"}, {"/%252e%252e/", "/%2e%2e/"},
-		{"/a//../b", "/a/b"}, {"/caf%C3%A9", "/caf\xc3\xa9"}, {"/a%20b", "/a b"}, {"/..a/b", "/..a/b"},
-		{"/..", NULL}, {"/a/../../b", NULL}, {"/%2e%2e", NULL}, {"", NULL}, {"a", NULL}, {"*", NULL}, {"/a#b", NULL},
-		{"/x#/../adm", NULL}, {"/a/..;/adm", NULL}, {"/a/..;x=1/adm", NULL}, {"/a/.;/adm", NULL}, {"/a/..%3b/adm", NULL},
-		{"/a/%2e%2e;/adm", NULL}, {"/%00", NULL}, {"/%0d%0aX:1", NULL}, {"/%7f", NULL}, {"/%", NULL}, {"/%4", NULL},
-		{"/%zz", NULL}, {"/a b", NULL}, {"/a\tb", NULL}, {"/a\x7f", NULL}, {"/a\\..\\adm", NULL}, {"/a%5c..%5cadm", NULL},
+	static const struct {
+		const char *raw, *want;
+	} cases[] = {
+		{"/", "/"},
+		{"/a/b", "/a/b"},
+		{"//a//b/", "//a//b/"},
+		{"/a/./b", "/a/b"},
+		{"/a/../b", "/b"},
+		{"/a/b/..", "/a/"},
+		{"/a/.", "/a/"},
+		{"/%61dm", "/adm"},
+		{"/aa%2Faa", "/aa/aa"},
+		{"/x%2f..%2fadm", "/adm"},
+		{"/x/%2e%2e/adm", "/adm"},
+		{"/a..b/.c/...", "/a..b/.c/..."},
+		{"/a;v=1/b", "/a;v=1/b"},
+		{"/%252e%252e/", "/%2e%2e/"},
+		{"/a//../b", "/a/b"},
+		{"/caf%C3%A9", "/caf\xc3\xa9"},
+		{"/a%20b", "/a b"},
+		{"/..a/b", "/..a/b"},
+		{"/..", NULL},
+		{"/a/../../b", NULL},
+		{"/%2e%2e", NULL},
+		{"", NULL},
+		{"a", NULL},
+		{"*", NULL},
+		{"/a#b", NULL},
+		{"/x#/../adm", NULL},
+		{"/a/..;/adm", NULL},
+		{"/a/..;x=1/adm", NULL},
+		{"/a/.;/adm", NULL},
+		{"/a/..%3b/adm", NULL},
+		{"/a/%2e%2e;/adm", NULL},
+		{"/%00", NULL},
+		{"/%0d%0aX:1", NULL},
+		{"/%7f", NULL},
+		{"/%", NULL},
+		{"/%4", NULL},
+		{"/%zz", NULL},
+		{"/a b", NULL},
+		{"/a\tb", NULL},
+		{"/a\x7f", NULL},
+		{"/a\\..\\adm", NULL},
+		{"/a%5c..%5cadm", NULL},
 		{"/a%5cb", "/a\\b"},
 	};
 
@@ -197,13 +233,20 @@ static void test_regexp_cache(void **state)
 
 static struct policy_request sample(void)
 {
-	static const struct sign_pair headers[] = {{STR("Host"), STR("h")}, {STR("X-In"), STR("v1")},
-		{STR("x-secret"), STR("forged")}, {STR("Accept"), STR("*/*")}};
+	static const struct sign_pair headers[] = {{STR("Host"), STR("h")},
+						   {STR("X-In"), STR("v1")},
+						   {STR("x-secret"), STR("forged")},
+						   {STR("Accept"), STR("*/*")}};
 	static const struct sign_pair params[] = {{STR("id"), STR("a b/c")}, {STR("rest"), STR("x/y z")}};
 
-	return (struct policy_request){.method = STR("GET"), .path = STR("/v1/a b"), .query = STR("q=1&k=%2F&u"),
-		.headers = headers, .n_headers = 4, .path_params = params, .n_path_params = 2,
-		.context = {.source_ip = STR("10.0.0.1"), .api_id = STR("api1")}};
+	return (struct policy_request){.method = STR("GET"),
+				       .path = STR("/v1/a b"),
+				       .query = STR("q=1&k=%2F&u"),
+				       .headers = headers,
+				       .n_headers = 4,
+				       .path_params = params,
+				       .n_path_params = 2,
+				       .context = {.source_ip = STR("10.0.0.1"), .api_id = STR("api1")}};
 }
 
 static void test_map_plain(void **state)
@@ -241,22 +284,34 @@ static void test_map_prefix(void **state)
 static void test_map_params(void **state)
 {
 	struct policy_request req = sample();
-	struct pub_param params[] = {
-		{.name = STR("q"), .location = PUB_QUERY}, {.name = STR("X-In"), .location = PUB_HEADER, .pass_through = true},
-		{.name = STR("absent"), .location = PUB_QUERY, .def = STR("d&d")}};
+	struct pub_param params[] = {{.name = STR("q"), .location = PUB_QUERY},
+				     {.name = STR("X-In"), .location = PUB_HEADER, .pass_through = true},
+				     {.name = STR("absent"), .location = PUB_QUERY, .def = STR("d&d")}};
 	struct pub_backend_param back[] = {
 		{.name = STR("id"), .location = PUB_PATH, .origin = PUB_REQUEST, .value = STR("id"), .from = PUB_PATH},
 		{.name = STR("const"), .location = PUB_PATH, .origin = PUB_CONSTANT, .value = STR("c d?e>f")},
-		{.name = STR("X-Q"), .location = PUB_HEADER, .origin = PUB_REQUEST, .value = STR("q"), .from = PUB_QUERY},
+		{.name = STR("X-Q"),
+		 .location = PUB_HEADER,
+		 .origin = PUB_REQUEST,
+		 .value = STR("q"),
+		 .from = PUB_QUERY},
 		{.name = STR("X-Secret"), .location = PUB_HEADER, .origin = PUB_CONSTANT, .value = STR("real")},
 		{.name = STR("Content-Length"), .location = PUB_HEADER, .origin = PUB_CONSTANT, .value = STR("0")},
 		{.name = STR("k"), .location = PUB_QUERY, .origin = PUB_CONSTANT, .value = STR("a=b c")},
 		{.name = STR("ip"), .location = PUB_QUERY, .origin = PUB_SYSTEM, .value = STR("$context.sourceIp")},
 		{.name = STR("none"), .location = PUB_QUERY, .origin = PUB_SYSTEM, .value = STR("$context.appName")},
-		{.name = STR("dd"), .location = PUB_QUERY, .origin = PUB_REQUEST, .value = STR("absent"), .from = PUB_QUERY},
+		{.name = STR("dd"),
+		 .location = PUB_QUERY,
+		 .origin = PUB_REQUEST,
+		 .value = STR("absent"),
+		 .from = PUB_QUERY},
 	};
-	struct pub_api api = {.path = STR("/{id}/{rest+}"), .backend_path = STR("/b/{id}/p-{const}/{rest}"),
-		.params = params, .n_params = 3, .backend_params = back, .n_backend_params = ARRAY_LEN(back)};
+	struct pub_api api = {.path = STR("/{id}/{rest+}"),
+			      .backend_path = STR("/b/{id}/p-{const}/{rest}"),
+			      .params = params,
+			      .n_params = 3,
+			      .backend_params = back,
+			      .n_backend_params = ARRAY_LEN(back)};
 	struct policy_target target;
 
 	assert_int_equal(policy_map(arena, &api, &req, &target, &err), 0);
@@ -273,8 +328,8 @@ static void test_map_params(void **state)
 static void test_map_hostile(void **state)
 {
 	struct policy_request req = sample();
-	struct pub_backend_param back = {.name = STR("x"), .location = PUB_HEADER, .origin = PUB_REQUEST,
-		.value = STR("q"), .from = PUB_QUERY};
+	struct pub_backend_param back = {
+		.name = STR("x"), .location = PUB_HEADER, .origin = PUB_REQUEST, .value = STR("q"), .from = PUB_QUERY};
 	struct pub_api api = {.path = STR("/"), .backend_params = &back, .n_backend_params = 1};
 	struct policy_target target;
 
@@ -316,7 +371,8 @@ static void test_answer(void **state)
 {
 	err_set_text(&err, ERR_APIG_0303, "a\"b\\c\n\xff\xc3\xa9");
 	assert_str(policy_error_body(arena, &err, STR("0123")),
-	           "{\"error_msg\":\"a\\\"b\\\\c\\u000a\\ufffd\xc3\xa9\",\"error_code\":\"APIG.0303\",\"request_id\":\"0123\"}");
+		   "{\"error_msg\":\"a\\\"b\\\\c\\u000a\\ufffd\xc3\xa9\",\"error_code\":\"APIG.0303\",\"request_id\":"
+		   "\"0123\"}");
 	assert_string_equal(policy_response_type(ERR_APIG_0304), "UNAUTHORIZED");
 	assert_string_equal(policy_response_type(ERR_APIG_0106), "DEFAULT_4XX");
 	assert_string_equal(policy_response_type(ERR_APIG_0601), "DEFAULT_5XX");
