@@ -6,10 +6,11 @@ One worker is pinned to the first core; wrk and the back end share the last one.
 request, from the kernel's scheduler statistics: unlike requests per second it does not depend on who else is the
 bottleneck. Rounds are interleaved; medians count.
 
-usage: gateway.py [--rounds N] [--seconds S] [--apis N]
+usage: gateway.py [--rounds N] [--seconds S] [--apis N] [--publishes N] [--load S]
 Needs nginx, wrk, and the module built with --buildtype=release (APPIA_GATEWAY_MODULE, APPIA_PUBWRITE name the files).
 """
 import argparse
+import http.client
 import os
 import pathlib
 import shutil
@@ -20,7 +21,7 @@ import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'tests' / 'gateway'))
-from harness import APP, Gateway, Published, free_port  # noqa: E402
+from harness import APP, MOCK, Gateway, Published, free_port  # noqa: E402
 from signer import sign  # noqa: E402
 
 LAST = max(os.sched_getaffinity(0))
@@ -115,7 +116,7 @@ class Case:
         self.rps.append(rps)
 
 
-def gateway(folder, back_port, apis):
+def gateway(folder, back_port, apis, workers=1):
     folder.mkdir()
     published = Published(folder)
     published.write({'put': 'host', 'name': 'bench.example', 'group_id': 'g'},
@@ -124,8 +125,9 @@ def gateway(folder, back_port, apis):
     for path, options in (('/none', {}), ('/things/{id}', {'backend_path': '/things/{id}'}), ('/code', {'auth': APP, 'app_code': True}), ('/signed', {'auth': APP})):
         api = published.api('g', path=path, method='ANY', address=f'127.0.0.1:{back_port}', **options)
         published.write({'put': 'auth', 'env_id': 'env-release', 'api_id': api, 'app_id': 'app1'})
+    changing = published.api('g', path='/changing', backend=MOCK, mock_body='')
     more, routes = [], published.routes('g')
-    for i in range(apis - 4):
+    for i in range(apis - 5):
         api = {'put': 'api', 'id': f'{i:032x}', 'group_id': 'g', 'env_id': 'env-release', 'env_name': 'RELEASE',
                'method': 'GET', 'path': f'/service{i % 97}/v1/things{i}/{{id}}', 'address': f'127.0.0.1:{back_port}',
                'protocols': 3, 'timeout_ms': 5000, 'backend_path': f'/things/{{id}}'}
@@ -133,9 +135,48 @@ def gateway(folder, back_port, apis):
         routes['routes'].append({'method': 'GET', 'path': api['path'], 'api_id': f'env-release/{api["id"]}'})
     if more:
         published.write(*more, routes)
-    made = Gateway(folder, main='access_log off;', server='appia_appcode_plain on; keepalive_requests 100000000;')
+    made = Gateway(folder, workers=workers, main='access_log off;', server='appia_appcode_plain on; keepalive_requests 100000000;')
     made.published = published
+    made.routes = routes
+    made.changing = published.apis[('g', 'RELEASE', changing)]
     return made
+
+
+def publishing(folder, apis, changes, seconds):
+    """Publishes under full load: calls that fail, and how long until a publish is obeyed by every worker."""
+    back_port = free_port()
+    back = backend(folder / 'back2', back_port)
+    made = gateway(folder / 'publishing', back_port, apis, workers=2)
+    path = script(folder, 'publishing', {'Host': 'bench.example'}, 'POST', BODY)
+    load = subprocess.Popen(['wrk', '-t1', '-c32', f'-d{seconds}s', '-s', str(path), f'http://127.0.0.1:{made.port}/none'],
+                            stdout=subprocess.PIPE, text=True)
+    # The kernel spreads connections over the workers; sixteen reach all of them.
+    probes = [http.client.HTTPConnection('127.0.0.1', made.port) for _ in range(16)]
+    obeyed = []
+    try:
+        for i in range(changes):
+            change = {**made.changing, 'mock_status': 200 + i % 2, 'mock_body': str(i), 'backend': MOCK}
+            began = time.monotonic()
+            made.published.write(change, made.routes)
+            written = time.monotonic()
+            for probe in probes:
+                while True:
+                    probe.request('GET', '/changing', headers={'Host': 'bench.example'})
+                    if probe.getresponse().read() == str(i).encode():
+                        break
+            obeyed.append((time.monotonic() - written, written - began))
+            time.sleep(max(0, seconds / changes - (time.monotonic() - began)))
+        out = load.communicate()[0]
+    finally:
+        load.kill()
+        back.terminate()
+        made.close()
+        made.published.close()
+    total = next(line.strip() for line in out.splitlines() if 'requests in' in line)
+    failed = [line.strip() for line in out.splitlines() if 'Non-2xx' in line or 'Socket errors' in line]
+    print(f'\n{changes} publishes with {apis} APIs under load: {total}; failed: {failed or "none"}\n'
+          f'router compiled and committed: median {median([w for _, w in obeyed]) * 1000:.0f} ms; from commit until 16 probes '
+          f'saw it: median {median([o for o, _ in obeyed]) * 1000:.1f} ms, most {max(o for o, _ in obeyed) * 1000:.1f} ms')
 
 
 def median(values):
@@ -147,12 +188,14 @@ def main():
     parser.add_argument('--rounds', type=int, default=7)
     parser.add_argument('--seconds', type=int, default=3)
     parser.add_argument('--apis', type=int, default=10000)
+    parser.add_argument('--publishes', type=int, default=100, help='changes during the last part; 0 leaves it out')
+    parser.add_argument('--load', type=int, default=40, help='seconds of the last part')
     options = parser.parse_args()
     folder = pathlib.Path(tempfile.mkdtemp(prefix='appia-bench-'))
     back_port, bare_port = free_port(), free_port()
     back = backend(folder / 'back', back_port)
     plain = bare(folder / 'bare', bare_port, back_port)
-    few = gateway(folder / 'few', back_port, 4)
+    few = gateway(folder / 'few', back_port, 5)
     many = gateway(folder / 'many', back_port, options.apis)
     host = {'Host': 'bench.example'}
 
@@ -165,11 +208,11 @@ def main():
 
     random_target = folder / 'random.lua'
     random_target.write_text('wrk.headers["Host"] = "bench.example"\nlocal i = 0\n'
-                             f'request = function() i = (i + 7919) % {options.apis - 4}\n'
+                             f'request = function() i = (i + 7919) % {options.apis - 5}\n'
                              'return wrk.format(nil, "/service" .. (i % 97) .. "/v1/things" .. i .. "/5") end\n')
     one_target = folder / 'one.lua'
     one_target.write_text('wrk.headers["Host"] = "bench.example"\nlocal i = 0\n'
-                          f'request = function() i = (i + 7919) % {options.apis - 4}\n'
+                          f'request = function() i = (i + 7919) % {options.apis - 5}\n'
                           'return wrk.format(nil, "/things/service" .. (i % 97) .. "v1things" .. i) end\n')
     code = fixed('code', {**host, 'X-Apig-AppCode': 'code-of-the-app'})
     # Every case has as reference bare nginx with the very same requests.
@@ -186,7 +229,7 @@ def main():
         Case(f'path parameter, {options.apis} APIs in turn', many.process.pid, many.port, '/', lambda: random_target, 7),
     ]
     try:
-        for case in cases:
+        for case in cases if options.rounds else []:
             case.round(1)
             case.us.clear(), case.user.clear(), case.rps.clear()
         for _ in range(options.rounds):
@@ -198,7 +241,14 @@ def main():
         for made in (few, many):
             made.close()
             made.published.close()
-        shutil.rmtree(folder)
+    if options.rounds:
+        report(cases, options)
+    if options.publishes:
+        publishing(folder, options.apis, options.publishes, options.load)
+    shutil.rmtree(folder)
+
+
+def report(cases, options):
     print('| case | CPU µs/request | spread | of it user | wrk requests/s | ratio to bare nginx |\n|---|---|---|---|---|---|')
     for case in cases:
         # Each round is compared with the reference of the same round.
@@ -206,7 +256,7 @@ def main():
         print(f'| {case.name} | {median(case.us):.1f} | {min(case.us):.1f}-{max(case.us):.1f} | {median(case.user):.1f} | '
               f'{median(case.rps):.0f} | {ratio} |')
     few_us, many_us = cases[1].us, cases[2].us
-    print(f'\n{options.apis} APIs against 4, the same API called: '
+    print(f'\n{options.apis} APIs against 5, the same API called: '
           f'{(median([m / f for f, m in zip(few_us, many_us)]) - 1) * 100:+.1f} % CPU per request')
 
 
