@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/apic/api_param.h"
+#include "model/apic/limits.h"
 #include "model/apic/publish.h"
 
 #include "base/rnd.h"
 
-#define MAX_APIS 100000
-#define MAX_APIS_PER_GROUP 20000
 #define LIVEDATA_TIMEOUT_MS 5000
 
 /* The application an API belongs to: its own, or its group's. */
@@ -110,13 +109,13 @@ static int check_quota(struct model *m, struct str instance_id, struct str group
 	int rc = store_get_int(m->tx, &m->err, &n, NULL, "SELECT COUNT(*) FROM api WHERE instance_id = ?", "s",
 			       instance_id);
 
-	if (rc == 0 && n >= MAX_APIS)
-		return err_set(&m->err, ERR_APIG_3102, "limit:%d", MAX_APIS);
+	if (rc == 0 && n >= APIC_MAX_APIS)
+		return err_set(&m->err, ERR_APIG_3102, "limit:%d", APIC_MAX_APIS);
 	if (rc == 0)
 		rc = store_get_int(m->tx, &m->err, &n, NULL, "SELECT COUNT(*) FROM api WHERE group_id = ?", "s",
 				   group_id);
-	if (rc == 0 && n >= MAX_APIS_PER_GROUP)
-		return err_set(&m->err, ERR_APIG_3125, "limit:%d", MAX_APIS_PER_GROUP);
+	if (rc == 0 && n >= APIC_MAX_APIS_PER_GROUP)
+		return err_set(&m->err, ERR_APIG_3125, "limit:%d", APIC_MAX_APIS_PER_GROUP);
 	return rc;
 }
 

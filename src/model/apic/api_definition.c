@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/apic/api_param.h"
+#include "model/apic/limits.h"
 
 #include "base/mem.h"
 #include "json/json.h"
 
-#define MAX_TAGS 10
 #define MAX_POLICIES 5
 #define MAX_CONDITIONS 5
 #define MAX_TIMEOUT_MS 60000
@@ -331,8 +331,8 @@ static int check_policies(struct model *m, struct apic_api *def, struct api_back
 
 static int check_tags(struct model *m, const struct str_array *tags)
 {
-	if (tags->n > MAX_TAGS)
-		return err_set(&m->err, ERR_APIG_3133, "limit:%d", MAX_TAGS);
+	if (tags->n > APIC_MAX_TAGS)
+		return err_set(&m->err, ERR_APIG_3133, "limit:%d", APIC_MAX_TAGS);
 	for (size_t i = 0; i < tags->n; i++)
 		for (size_t k = 0; k < i; k++)
 			if (str_eq(tags->v[i], tags->v[k]))

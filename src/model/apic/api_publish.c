@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/apic/api_release.h"
+#include "model/apic/limits.h"
 #include "model/apic/publish.h"
 
 #include "base/rnd.h"
 
 #include <time.h>
-
-#define MAX_VERSIONS 10
 
 /* What serves now. id absent: nothing does. */
 struct serving {
@@ -242,7 +241,7 @@ static int forget_old_versions(struct model *m, const struct api_release *r)
 			  " (SELECT id FROM api_version WHERE api_id = ? AND env_id = ? AND id <> ?"
 			  " ORDER BY published_ms DESC, id LIMIT ?) AND id <> ?",
 			  "sssssis", r->api_id, r->env_id, r->api_id, r->env_id, r->version_id,
-			  (int64_t)(MAX_VERSIONS - 1), r->version_id);
+			  (int64_t)(APIC_MAX_VERSIONS - 1), r->version_id);
 }
 
 int api__publish_row(struct model *m, const struct api_row *row, struct str env_id, struct str remark, bool *ret_routed,

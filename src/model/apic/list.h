@@ -3,16 +3,9 @@
 #define MODEL_APIC_LIST_H
 
 #include "model/apic/api_priv.h"
+#include "model/apic/limits.h"
 
 /* What the lists of API management have in common. */
-
-/* How many of what a user may have. ListProjectConfigs shows them. */
-#define APIC_MAX_GROUPS 1500
-#define APIC_MAX_ENVS 10
-#define APIC_MAX_VARIABLES 50 /* per group and environment */
-#define APIC_MAX_DOMAINS 5 /* per group */
-#define APIC_MAX_APP_CODES 5 /* per app */
-#define APIC_MAX_CERTIFICATES 150
 
 struct apic_page {
 	int64_t offset, limit;
