@@ -11,6 +11,10 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+/* As much of the published state as can be mapped; address space, not memory. */
+#define MAP_BYTES ((size_t)64 << 30)
+#define STACK_MIB 8
+
 struct settings {
 	const char *socket, *published, *key;
 	long long connections, pool, pool_idle_seconds, deadline_ms, script_cpu_ms, script_memory_mib, max_rows;
@@ -64,9 +68,12 @@ static bool set_option(struct settings *s, const char *name, const char *value)
 static bool read_arguments(struct settings *s, int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"socket", 1, NULL, 0}, {"published", 1, NULL, 0}, {"key", 1, NULL, 0}, {"allow-private-networks", 1, NULL, 0},
-		{"connections", 1, NULL, 0}, {"pool", 1, NULL, 0}, {"pool-idle", 1, NULL, 0}, {"deadline-ms", 1, NULL, 0},
-		{"script-cpu-ms", 1, NULL, 0}, {"script-memory", 1, NULL, 0}, {"max-rows", 1, NULL, 0}, {NULL, 0, NULL, 0},
+		{"socket", 1, NULL, 0},        {"published", 1, NULL, 0},
+		{"key", 1, NULL, 0},           {"allow-private-networks", 1, NULL, 0},
+		{"connections", 1, NULL, 0},   {"pool", 1, NULL, 0},
+		{"pool-idle", 1, NULL, 0},     {"deadline-ms", 1, NULL, 0},
+		{"script-cpu-ms", 1, NULL, 0}, {"script-memory", 1, NULL, 0},
+		{"max-rows", 1, NULL, 0},      {NULL, 0, NULL, 0},
 	};
 	int c, index;
 
@@ -76,20 +83,22 @@ static bool read_arguments(struct settings *s, int argc, char **argv)
 	return optind == argc && s->socket;
 }
 
-/* Memory that one step of a script asks for is bounded by the address space; sanitizers need all of it. */
+/* Memory that one step of a script asks for is bounded by the address space; sanitizers need all of it. The published
+ * state is mapped later and each connection has a stack. */
 static int limit_memory(const struct settings *s, struct err *err)
 {
 #ifdef __SANITIZE_ADDRESS__
 	return 0;
 #else
-	return script_process_limit((size_t)(s->connections * s->script_memory_mib + 1024) << 20, err);
+	return script_process_limit(
+		MAP_BYTES + ((size_t)(s->connections * (s->script_memory_mib + STACK_MIB) + 1024) << 20), err);
 #endif
 }
 
 static int serve(const struct settings *s, const sigset_t *stop, const struct sign_keyring *keys, struct err *err)
 {
 	struct datasource_pool *pool = datasource_pool_new((unsigned)s->pool, s->pool_idle_seconds * 1000);
-	struct livedata_options options = {.published_dir = s->published, .published_map_bytes = (size_t)64 << 30,
+	struct livedata_options options = {.published_dir = s->published, .published_map_bytes = MAP_BYTES,
 		.keys = keys, .script_host = {.pool = pool, .allow_private_networks = s->allow_private_networks},
 		.script_cpu_ms = s->script_cpu_ms, .script_memory_bytes = (size_t)s->script_memory_mib << 20,
 		.max_rows = s->max_rows};

@@ -86,7 +86,8 @@ static int lookup_now(const char *host, int flags, char *ret_address)
 	int error = getaddrinfo(host, NULL, &hints, &list);
 
 	if (error == 0)
-		error = getnameinfo(list->ai_addr, list->ai_addrlen, ret_address, INET6_ADDRSTRLEN, NULL, 0, NI_NUMERICHOST);
+		error = getnameinfo(list->ai_addr, list->ai_addrlen, ret_address, INET6_ADDRSTRLEN, NULL, 0,
+				    NI_NUMERICHOST);
 	if (list)
 		freeaddrinfo(list);
 	return error;
@@ -216,7 +217,8 @@ int datasource__target(const struct datasource_config *config, const char *defau
 	if (!host.n || has_nul(host) || has_nul(database) || has_nul(user) || has_nul(password))
 		return err_set_text(err, ERR_APPIA_0400, "The address of the data source is missing or malformed.");
 	if (!str_to_int(port, 1, 65535, &number))
-		return err_set_text(err, ERR_APPIA_0400, "The port of the data source must be a number from 1 to 65535.");
+		return err_set_text(err, ERR_APPIA_0400,
+				    "The port of the data source must be a number from 1 to 65535.");
 	ret->host = arena_cstr(a, host);
 	ret->port = arena_cstr(a, port);
 	ret->database = arena_cstr(a, database.p ? database : STR(""));

@@ -76,7 +76,8 @@ void datasource_pool_free(struct datasource_pool *pool)
 }
 
 /* Moves idle connections that are too old, or not of the version (-1: any), to *dead. */
-static void expire(struct datasource_pool *pool, struct source *s, const int64_t *version, struct datasource_conn **dead)
+static void expire(struct datasource_pool *pool, struct source *s, const int64_t *version,
+		   struct datasource_conn **dead)
 {
 	int64_t now = clock_mono_ms();
 	struct datasource_conn **at = &s->idle;

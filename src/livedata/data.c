@@ -26,14 +26,15 @@ static enum livedata_content content_of(const struct livedata_plan *plan)
 	return plan->return_format ? plan->content : LIVEDATA_JSON;
 }
 
-static int page_param(struct livedata_run *run, struct str name, int64_t max, int64_t def, int64_t *ret, struct err *err)
+static int page_param(struct livedata_run *run, struct str name, int64_t max, int64_t def, int64_t *ret,
+		      struct err *err)
 {
 	struct str text;
 	long long v = def;
 
 	if (livedata_params_get(&run->params, name, &text) && text.n && !str_to_int(text, 1, max, &v))
-		return err_set(err, ERR_APPIA_0400_PARAMETER_INVALID, "%.*s" ERR_NEXT "a number from 1 to %lld", STR_FMT(name),
-		               (long long)max);
+		return err_set(err, ERR_APPIA_0400_PARAMETER_INVALID, "%.*s" ERR_NEXT "a number from 1 to %lld",
+			       STR_FMT(name), (long long)max);
 	*ret = v;
 	return 0;
 }
@@ -51,7 +52,8 @@ static bool takes_limit(struct str sql, enum datasource_dialect dialect)
 	while ((t = datasource_lex_next(&lex)).kind != LEX_END) {
 		if (t.kind == LEX_SPACE || t.kind == LEX_COMMENT)
 			continue;
-		if (first && (t.kind != LEX_WORD || !(str_eq_nocase(t.text, STR("SELECT")) || str_eq_nocase(t.text, STR("WITH")))))
+		if (first && (t.kind != LEX_WORD ||
+			      !(str_eq_nocase(t.text, STR("SELECT")) || str_eq_nocase(t.text, STR("WITH")))))
 			return false;
 		first = false;
 		if (t.kind == LEX_OTHER && t.text.p[0] == ';')
@@ -92,7 +94,8 @@ static int take(struct livedata_run *run, const struct livedata_script *s, struc
                 struct err *err)
 {
 	if (run->plan->pooled)
-		return datasource_pool_get(run->options->script_host.pool, &s->source.config, run->req->deadline_ms, ret, err);
+		return datasource_pool_get(run->options->script_host.pool, &s->source.config, run->req->deadline_ms,
+					   ret, err);
 	return s->source.driver->connect(&s->source.config, run->req->deadline_ms, ret, err);
 }
 
@@ -121,8 +124,9 @@ static int execute(struct livedata_run *run, const struct livedata_script *s, co
 	int code = take(run, s, &conn, err);
 
 	if (!code) {
-		code = s->source.driver->execute(conn, s->procedure ? plain_call(st->sql) : st->sql, st->params, st->n_params,
-		                                 s->procedure, INT64_MAX, run->req->deadline_ms, &sink, ret_changed, err);
+		code = s->source.driver->execute(conn, s->procedure ? plain_call(st->sql) : st->sql, st->params,
+						 st->n_params, s->procedure, INT64_MAX, run->req->deadline_ms, &sink,
+						 ret_changed, err);
 		give_back(run, conn);
 	}
 	return code ? hide(run, s, err) : 0;
@@ -171,8 +175,11 @@ static int run_script(struct livedata_run *run, const struct livedata_script *s,
 		out->n--;
 	}
 	if (result.sets == 0)
-		buf_fmt(out, content == LIVEDATA_XML ? "<affected_rows>%lld</affected_rows>" :
-		             content == LIVEDATA_JSON ? "{\"affected_rows\":%lld}" : "%lld", (long long)(changed < 0 ? 0 : changed));
+		buf_fmt(out,
+			content == LIVEDATA_XML    ? "<affected_rows>%lld</affected_rows>"
+			: content == LIVEDATA_JSON ? "{\"affected_rows\":%lld}"
+						   : "%lld",
+			(long long)(changed < 0 ? 0 : changed));
 	return 0;
 }
 
@@ -251,7 +258,8 @@ int livedata_run_data(struct livedata_run *run, struct err *err)
 			pages[i].on = true;
 			code = page_param(run, STR("pageNum"), MAX_PAGE_NUM, 1, &pages[i].num, err);
 			if (!code)
-				code = page_param(run, STR("pageSize"), LIVEDATA_PAGE_MAX, LIVEDATA_PAGE_MAX, &pages[i].size, err);
+				code = page_param(run, STR("pageSize"), LIVEDATA_PAGE_MAX, LIVEDATA_PAGE_MAX,
+						  &pages[i].size, err);
 		}
 		if (!code)
 			code = object(run, i, content, &pages[i], err);

@@ -31,7 +31,8 @@ static void put_pairs(struct livedata_run *run, struct buf *out, const struct ht
 		bool again = false;
 
 		for (size_t k = 0; k < i && !again; k++)
-			again = headers ? str_eq_nocase(pairs[k].name, pairs[i].name) : str_eq(pairs[k].name, pairs[i].name);
+			again = headers ? str_eq_nocase(pairs[k].name, pairs[i].name)
+					: str_eq(pairs[k].name, pairs[i].name);
 		if (again)
 			continue;
 		for (size_t k = i + 1; headers && k < n; k++)
@@ -54,7 +55,8 @@ static void put_pairs(struct livedata_run *run, struct buf *out, const struct ht
 static void put_query(struct livedata_run *run, struct buf *out)
 {
 	const struct livedata_plan *plan = run->plan;
-	struct httpd_pair *pairs = ARENA_ARRAY(run->req->arena, struct httpd_pair, run->req->n_query + plan->n_params + 1);
+	struct httpd_pair *pairs =
+		ARENA_ARRAY(run->req->arena, struct httpd_pair, run->req->n_query + plan->n_params + 1);
 	size_t n = run->req->n_query;
 
 	if (n)
@@ -140,8 +142,8 @@ int livedata_run_function(struct livedata_run *run, struct err *err)
 
 	if (!data.p)
 		return err_set(err, ERR_APPIA_0413, NULL);
-	int code = script_run(&run->options->script_host, run->plan->scripts[0].content, data, &limits, run->req->arena, &r,
-	                      err);
+	int code = script_run(&run->options->script_host, run->plan->scripts[0].content, data, &limits, run->req->arena,
+			      &r, err);
 
 	buf_str(&run->log, r.log);
 	if (code) {

@@ -58,8 +58,8 @@ static int tables(struct livedata_internal *call, struct err *err)
 
 	if (code)
 		return code;
-	code = conn->driver->tables(conn, call->arena, json_str(json_get(call->body, "filter")), call->deadline_ms, &list, &n,
-	                            err);
+	code = conn->driver->tables(conn, call->arena, json_str(json_get(call->body, "filter")), call->deadline_ms,
+				    &list, &n, err);
 	conn->driver->close(conn);
 	if (code)
 		return code;
@@ -104,8 +104,8 @@ static int columns(struct livedata_internal *call, struct err *err)
 
 	if (code)
 		return code;
-	code = conn->driver->columns(conn, call->arena, json_str(json_get(call->body, "schema")), table, call->deadline_ms,
-	                             &list, &n, err);
+	code = conn->driver->columns(conn, call->arena, json_str(json_get(call->body, "schema")), table,
+				     call->deadline_ms, &list, &n, err);
 	conn->driver->close(conn);
 	if (!code)
 		put_columns(call->out, list, n);
@@ -209,7 +209,8 @@ static int sql(struct livedata_internal *call, struct err *err)
 	if (!text.n)
 		return err_set(err, ERR_APPIA_0400_PARAMETER_MISSING, "sql");
 	if (rows.max < 0 || rows.max > MAX_ROWS)
-		return err_set(err, ERR_APPIA_0400_PARAMETER_INVALID, "max_rows" ERR_NEXT "a number from 0 to %d", MAX_ROWS);
+		return err_set(err, ERR_APPIA_0400_PARAMETER_INVALID, "max_rows" ERR_NEXT "a number from 0 to %d",
+			       MAX_ROWS);
 	int code = read_params(call, &params, &n, err);
 
 	if (!code)
@@ -344,8 +345,9 @@ bool livedata_internal_run(struct livedata_internal *call, int *ret_code, struct
 		const char *operation;
 		int (*run)(struct livedata_internal *call, struct err *err);
 	} operations[] = {
-		{"datasource/ping", ping}, {"datasource/tables", tables}, {"datasource/columns", columns},
-		{"datasource/describe", describe}, {"datasource/sql", sql}, {"livedata/test", test}, {"livedata/check", check},
+		{"datasource/ping", ping},         {"datasource/tables", tables}, {"datasource/columns", columns},
+		{"datasource/describe", describe}, {"datasource/sql", sql},       {"livedata/test", test},
+		{"livedata/check", check},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(operations); i++) {

@@ -223,7 +223,8 @@ static int plan_of(const struct json *definition, const struct json *datasources
 
 	buf_init(&text, 32 << 20);
 	json_print(&text, definition);
-	int code = livedata_plan_new(buf_view(&text), find_given, (void *)(uintptr_t)datasources, NULL, false, ret, err);
+	int code =
+		livedata_plan_new(buf_view(&text), find_given, (void *)(uintptr_t)datasources, NULL, false, ret, err);
 
 	buf_done(&text);
 	return code;
@@ -242,8 +243,8 @@ int livedata_test(struct livedata *ld, const struct json *definition, const stru
 	return code;
 }
 
-int livedata_check(const struct json *definition, const struct json *datasources, struct json *warnings, struct arena *a,
-                   struct err *err)
+int livedata_check(const struct json *definition, const struct json *datasources, struct json *warnings,
+		   struct arena *a, struct err *err)
 {
 	struct livedata_plan *plan;
 	int code = plan_of(definition, datasources, &plan, err);

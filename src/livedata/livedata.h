@@ -46,7 +46,7 @@ struct livedata_reply {
 	struct { struct str name, value; } headers[32];
 	size_t n_headers;
 	struct buf *body; /* initialised by the caller */
-	struct str log;   /* what the script logged, messages of data sources, warnings; for the owner of the back end */
+	struct str log; /* what the script logged, messages of data sources, warnings; for the owner of the back end */
 };
 
 struct livedata;
@@ -66,7 +66,7 @@ int livedata_test(struct livedata *ld, const struct json *definition, const stru
 
 /* Checks the scripts of a definition without running them; names of parameters that are inserted unbound go to
  * warnings as JSON strings (an array). */
-int livedata_check(const struct json *definition, const struct json *datasources, struct json *warnings, struct arena *a,
-                   struct err *err);
+int livedata_check(const struct json *definition, const struct json *datasources, struct json *warnings,
+		   struct arena *a, struct err *err);
 
 #endif

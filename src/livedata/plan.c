@@ -57,7 +57,8 @@ static int add_source(struct livedata_plan *plan, struct livedata_script *s, liv
 	struct livedata_source *source = &s->source;
 
 	if (!s->datasource_id.n || !find(ctx, s->datasource_id, plan->a, &doc, &source->bytes))
-		return err_set(err, ERR_APPIA_0500, "the data source of object %.*s does not exist", STR_FMT(s->object_name));
+		return err_set(err, ERR_APPIA_0500, "the data source of object %.*s does not exist",
+			       STR_FMT(s->object_name));
 	source->config.id = s->datasource_id;
 	source->config.type = arena_str(plan->a, member(doc, "type"));
 	/* Equal bytes, equal version: the pool drops connections made from others. */
@@ -87,7 +88,8 @@ static int add_script(struct livedata_plan *plan, const struct json *def, const 
 	int code = add_source(plan, s, find, ctx, keys, err);
 
 	if (!code)
-		code = livedata_template_parse(s->content, s->source.driver->dialect, s->prepared, plan->a, &s->template, err);
+		code = livedata_template_parse(s->content, s->source.driver->dialect, s->prepared, plan->a,
+					       &s->template, err);
 	return code;
 }
 

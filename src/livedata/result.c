@@ -193,7 +193,8 @@ static void on_columns(void *ctx, const struct str *names, size_t n)
 		for (size_t k = i + 1; k < n && !again; k++)
 			again = str_eq(names[i], names[k]);
 		if (!again)
-			r->keys[i] = r->content == LIVEDATA_XML ? livedata_xml_name(r->a, names[i]) : json_key(r, names[i]);
+			r->keys[i] =
+				r->content == LIVEDATA_XML ? livedata_xml_name(r->a, names[i]) : json_key(r, names[i]);
 	}
 }
 

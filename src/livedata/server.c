@@ -86,9 +86,13 @@ static void call_backend(struct livedata_server *server, struct str id, struct s
                          const struct httpd_request *req, struct httpd_reply *reply)
 {
 	struct httpd_pair *headers, *query;
-	struct livedata_request call = {.method = req->method, .path = req->target, .body = req->body,
-		.request_id = request_id, .app_id = httpd_header(req, "X-Appia-App"), .deadline_ms = deadline(server, req),
-		.arena = req->arena};
+	struct livedata_request call = {.method = req->method,
+					.path = req->target,
+					.body = req->body,
+					.request_id = request_id,
+					.app_id = httpd_header(req, "X-Appia-App"),
+					.deadline_ms = deadline(server, req),
+					.arena = req->arena};
 	struct livedata_reply out = {.body = &reply->body};
 	struct err err = {0};
 
@@ -110,8 +114,12 @@ static void call_backend(struct livedata_server *server, struct str id, struct s
 static void internal(struct livedata_server *server, struct str request_id, const struct httpd_request *req,
                      struct httpd_reply *reply)
 {
-	struct livedata_internal call = {.ld = server->options.ld, .operation = str_sub(req->target, 10, req->target.n),
-		.request_id = request_id, .deadline_ms = deadline(server, req), .arena = req->arena, .out = &reply->body};
+	struct livedata_internal call = {.ld = server->options.ld,
+					 .operation = str_sub(req->target, 10, req->target.n),
+					 .request_id = request_id,
+					 .deadline_ms = deadline(server, req),
+					 .arena = req->arena,
+					 .out = &reply->body};
 	struct err err = {0};
 	char why[160];
 	int code = 0;

@@ -174,9 +174,10 @@ static struct str unquote(struct compiler *c, struct str text, char quote, bool 
  * alias. Only behind these words is it surely an expression. */
 static bool binds(const struct compiler *c, const struct lex_token *t)
 {
-	static const char *const words[] = {"WHERE", "AND", "OR", "NOT", "LIKE", "ILIKE", "IN", "BETWEEN", "SELECT", "THEN",
-		"ELSE", "WHEN", "VALUES", "CASE", "ESCAPE", "RLIKE", "REGEXP", "HAVING", "DISTINCT", "ALL", "XOR", "DIV", "MOD",
-		"GLOB", "TO", "BY", "ON", "RETURNING", NULL};
+	static const char *const words[] = {
+		"WHERE", "AND",  "OR",     "NOT",  "LIKE",   "ILIKE", "IN",     "BETWEEN",   "SELECT",   "THEN",
+		"ELSE",  "WHEN", "VALUES", "CASE", "ESCAPE", "RLIKE", "REGEXP", "HAVING",    "DISTINCT", "ALL",
+		"XOR",   "DIV",  "MOD",    "GLOB", "TO",     "BY",    "ON",     "RETURNING", NULL};
 
 	if (c->dialect == DATASOURCE_POSTGRESQL && t->escapes)
 		return false;
@@ -247,8 +248,8 @@ static bool follows_operator(const struct compiler *c)
 
 static enum part_kind place(const struct compiler *c, size_t i)
 {
-	static const char *const words[] = {"LIMIT", "OFFSET", "LIKE", "ILIKE", "BETWEEN", "THEN", "ELSE", "WHEN", "RLIKE",
-		"REGEXP", "ESCAPE", "GLOB", "MOD", "DIV", NULL};
+	static const char *const words[] = {"LIMIT", "OFFSET", "LIKE",   "ILIKE", "BETWEEN", "THEN", "ELSE", "WHEN",
+					    "RLIKE", "REGEXP", "ESCAPE", "GLOB",  "MOD",     "DIV",  NULL};
 	char paren = c->depth && c->depth <= sizeof(c->parens) ? c->parens[c->depth - 1] : ' ';
 
 	if (c->prepared)
@@ -287,8 +288,8 @@ static void track(struct compiler *c, const struct lex_token *t)
 	if (is_char(t, "(")) {
 		char kind = ' ';
 
-		if (is_word(&c->last, "VALUES") || is_word(&c->last, "VALUE") || (is_char(&c->last, ",") && c->closed == 'V') ||
-		    (c->call && c->depth == 0))
+		if (is_word(&c->last, "VALUES") || is_word(&c->last, "VALUE") ||
+		    (is_char(&c->last, ",") && c->closed == 'V') || (c->call && c->depth == 0))
 			kind = 'V';
 		else if (is_word(&c->last, "IN"))
 			kind = 'I';
@@ -458,7 +459,8 @@ static int get(struct render *r, struct str name, struct str *ret)
 	if (!r->lookup(r->ctx, name, ret))
 		return err_set(r->err, ERR_APPIA_0400_PARAMETER_MISSING, "%.*s", STR_FMT(name));
 	if (ret->n && memchr(ret->p, 0, ret->n))
-		return err_set(r->err, ERR_APPIA_0400_PARAMETER_INVALID, "%.*s" ERR_NEXT "free of NUL characters", STR_FMT(name));
+		return err_set(r->err, ERR_APPIA_0400_PARAMETER_INVALID, "%.*s" ERR_NEXT "free of NUL characters",
+			       STR_FMT(name));
 	return 0;
 }
 
@@ -663,8 +665,8 @@ static int render_dollar(struct render *r, const struct part *p)
 
 	for (size_t i = 0; i < p->n_pieces; i++)
 		if (p->pieces[i].hole && (t.kind != LEX_DOLLAR || t.text.n != lex.sql.n))
-			return err_set(r->err, ERR_APPIA_0400_PARAMETER_INVALID, "%.*s" ERR_NEXT "free of dollar quotes",
-			               STR_FMT(p->pieces[i].text));
+			return err_set(r->err, ERR_APPIA_0400_PARAMETER_INVALID,
+				       "%.*s" ERR_NEXT "free of dollar quotes", STR_FMT(p->pieces[i].text));
 	return 0;
 }
 

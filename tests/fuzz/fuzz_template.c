@@ -41,7 +41,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct arena *a = arena_new((size_t)1 << 30);
 
 	if (livedata_template_parse(all, dialect, data[0] & 64, a, &t, NULL) == 0 &&
-	    livedata_template_render(t, lookup, &value, a, &one, NULL) == 0 && livedata_template_warnings(t, &names) == 0 &&
+	    livedata_template_render(t, lookup, &value, a, &one, NULL) == 0 &&
+	    livedata_template_warnings(t, &names) == 0 &&
 	    livedata_template_render(t, lookup, &harmless, a, &two, NULL) == 0 &&
 	    statements(one.sql, dialect) != statements(two.sql, dialect))
 		abort();

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starts appia-worker with published documents of the test's own, and talks to it as the gateway and the control plane do."""
+"""Starts appia-worker with published documents of the test's own;
+talks to it as the gateway and the control plane do."""
 import http.client
 import json
 import os
@@ -47,7 +48,8 @@ class Worker:
         self.tell('meta/test', '1')
         self.log = open(self.dir + '/log', 'w+', encoding='utf-8')
         self.process = subprocess.Popen([BUILD / 'src/bin/appia-worker', '--socket', self.socket, '--published',
-                                         self.dir + '/pub', '--key', self.key, '--allow-private-networks', '1', *options],
+                                         self.dir + '/pub', '--key', self.key, '--allow-private-networks', '1',
+                                         *options],
                                         stderr=self.log)
         end = time.monotonic() + 20
         while True:

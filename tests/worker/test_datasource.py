@@ -142,13 +142,15 @@ def test_postgresql_types(worker, postgres):
 def test_mariadb_types(worker, mariadb):
     mariadb.sql("""DROP TABLE IF EXISTS types; CREATE TABLE types (t tinyint(1), i8 bigint, u8 bigint unsigned,
         n decimal(30,12), f float, d double, b1 bit(1), b8 bit(12), c char(4), v varchar(20), tx longtext,
-        bin varbinary(10), bl blob, dt date, tm time(1), ts datetime(3), tz timestamp NULL, y year, j json, e enum('x','y'),
+        bin varbinary(10), bl blob, dt date, tm time(1), ts datetime(3), tz timestamp NULL, y year, j json,
+        e enum('x','y'),
         nul int);
         INSERT INTO types VALUES (2, -9223372036854775808, 18446744073709551615, 123456789012345678.000000000100, 0.1,
         1e300, b'1', b'101010101010', 'ab', 'é"\\\\', repeat('x', 100000), x'00ff10', x'', '2024-02-29', '-838:59:59.5',
         '2024-01-02 03:04:05.678', NULL, 2024, '{"a":[1,2.5]}', 'y', NULL)""")
     for sql in ('SELECT * FROM types', 'SELECT * FROM types'):
-        raw = worker.request('POST', '/internal/datasource/sql', json.dumps({'datasource': source(mariadb), 'sql': sql}))
+        raw = worker.request('POST', '/internal/datasource/sql',
+                             json.dumps({'datasource': source(mariadb), 'sql': sql}))
         result = raw.json()['results'][0]
         got = dict(zip(result['columns'], result['rows'][0]))
         assert got.pop('tx') == 'x' * 100000
@@ -161,7 +163,8 @@ def test_mariadb_types(worker, mariadb):
 
 
 def test_parameters(worker, db):
-    reply = run(worker, db, "SELECT ? AS a, CAST(? AS decimal(5,1)) AS b, '?' AS c /* ? */ -- ?\n", "x' OR '1'='1", '2.5')
+    reply = run(worker, db, "SELECT ? AS a, CAST(? AS decimal(5,1)) AS b, '?' AS c /* ? */ -- ?\n",
+                "x' OR '1'='1", '2.5')
     assert reply['results'][0]['rows'] == [["x' OR '1'='1", 2.5, '?']]
     assert run(worker, db, 'SELECT ? IS NULL AS x', None)['results'][0]['rows'] in ([[True]], [[1]])
     status, reply = worker.internal('datasource/sql', datasource=source(db), sql='SELECT ?, ?', params=['1'])
@@ -192,7 +195,8 @@ def test_max_rows(worker, db):
     assert run(worker, db, 'SELECT id FROM many', max_rows=3000)['truncated'] is False
 
 
-@pytest.mark.parametrize('sql', ['SELECT 1; SELECT 2', 'SELECT 1; DROP TABLE safe', "SELECT 1; /* x */ DELETE FROM safe"])
+@pytest.mark.parametrize('sql', ['SELECT 1; SELECT 2', 'SELECT 1; DROP TABLE safe',
+                                 "SELECT 1; /* x */ DELETE FROM safe"])
 def test_several_statements_are_refused(worker, db, sql):
     db.sql('DROP TABLE IF EXISTS safe; CREATE TABLE safe (id int); INSERT INTO safe VALUES (1)')
     status, _ = worker.internal('datasource/sql', datasource=source(db), sql=sql)

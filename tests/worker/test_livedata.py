@@ -66,7 +66,8 @@ def names(worker, script, path='/', **more):
 def test_select(worker, shop):
     status, reply = call(worker, definition(sql('SELECT id, name, age FROM users ORDER BY id')))
     assert (status, reply) == (200, {'default': [
-        {'id': 1, 'name': 'Ada', 'age': 36}, {'id': 2, 'name': 'Bob', 'age': 41}, {'id': 3, 'name': "O'Hara", 'age': None}]})
+        {'id': 1, 'name': 'Ada', 'age': 36}, {'id': 2, 'name': 'Bob', 'age': 41},
+        {'id': 3, 'name': "O'Hara", 'age': None}]})
 
 
 def test_where_parameters_come_from(worker, shop):
@@ -90,7 +91,8 @@ def test_body_values_keep_their_type(worker, shop):
                  body='{"age":null,"id":null}') == []
 
 
-ATTACKS = ["x' OR '1'='1", "1 OR 1=1", "1; DROP TABLE users", "1 UNION SELECT 1", "\\' OR 1=1 -- ", "' OR 1=1 # ", "$$", "?",
+ATTACKS = ["x' OR '1'='1", "1 OR 1=1", "1; DROP TABLE users", "1 UNION SELECT 1", "\\' OR 1=1 -- ", "' OR 1=1 # ", "$$",
+           "?",
            "1/**/OR/**/1=1", "'||(SELECT name FROM users)||'", "\\", "''", "\\\\' OR 1 -- ", "null) OR (1=1", "1\0",
            "%' OR name LIKE '%"]
 
@@ -100,7 +102,8 @@ ATTACKS = ["x' OR '1'='1", "1 OR 1=1", "1; DROP TABLE users", "1 UNION SELECT 1"
 def test_injection(worker, shop, attack, prepared):
     scripts = ["SELECT name FROM users WHERE name = '${x}'", 'SELECT name FROM users WHERE id = ${x}',
                "SELECT name FROM users WHERE name LIKE '%${x}' AND 1 = 0", 'SELECT name FROM users WHERE id IN (${x})',
-               "SELECT name FROM users WHERE id = 9 [OR name = '${x}']", "SELECT name FROM users WHERE id < 0 LIMIT '${x}'",
+               "SELECT name FROM users WHERE id = 9 [OR name = '${x}']",
+               "SELECT name FROM users WHERE id < 0 LIMIT '${x}'",
                'UPDATE users SET age = ${x} WHERE id < 0', "INSERT INTO users SELECT 9, '${x}', 'x', 1 WHERE 1 = 0"]
     for script in scripts:
         status, reply = call(worker, definition(sql(script, enable_preparestatement=prepared)), method='POST',
@@ -187,7 +190,8 @@ def test_paging(worker, shop):
     for bad in ({'pageNum': 0}, {'pageSize': 2001}, {'pageSize': 'x'}, {'pageNum': '1;'}):
         assert call(worker, document, query(**bad))[0] == 400
     # A statement with a limit of its own is paged here.
-    document = definition(sql('SELECT id FROM users ORDER BY id LIMIT 3', enable_result_paging=True), return_format=True)
+    document = definition(sql('SELECT id FROM users ORDER BY id LIMIT 3', enable_result_paging=True),
+                          return_format=True)
     status, reply = call(worker, document, query(pageNum=1, pageSize=2))
     assert status == 200 and reply['data'] == {'default': [{'id': 1}, {'id': 2}]}
     assert reply['paging'] == {'default': {'pageNum': 1, 'pageSize': 2, 'more': True}}
@@ -333,7 +337,8 @@ def test_hung_server_does_not_hold_the_others(make_worker, hung_server, postgres
 def test_function(worker):
     script = '''function execute(data) { data = JSON.parse(data);
         return {method: data.method, uri: data.uri, q: data.parameters.a, same: data.url.a, h: data.headers['x-test'],
-                b: data.body, app: data.env.$appId, config: data.env.$appConfig, internal: data.headers['x-appia-app']}; }'''
+                b: data.body, app: data.env.$appId, config: data.env.$appConfig,
+                internal: data.headers['x-appia-app']}; }'''
     document = function(script, app_config={'k': 'v'})
     status, reply = call(worker, document, '/f?a=1%202', method='POST', body='{"x":[1,{"y":null}]}',
                          headers={'X-Test': 'T', 'X-Appia-App': 'app-1'})
@@ -381,7 +386,8 @@ def test_function_that_loops(make_worker):
 def test_livedata_test(worker, postgres):
     document = definition(sql('SELECT ${x} AS x, note FROM ${t}'), parameters=[{'name': 'x', 'in': 'Parameters'}])
     source = {'id': 'ds', 'type': 'POSTGRESQL', 'content': postgres.content}
-    request = {'method': 'GET', 'path': '/x', 'headers': {'t': "(SELECT 'n' AS note) q"}, 'query': {'x': '1'}, 'body': ''}
+    request = {'method': 'GET', 'path': '/x', 'headers': {'t': "(SELECT 'n' AS note) q"}, 'query': {'x': '1'},
+               'body': ''}
     status, reply = worker.internal('livedata/test', definition=document, datasources=[source], request=request)
     assert status == 200 and reply['status_code'] == 200, reply
     assert json.loads(reply['body']) == {'default': [{'x': 1, 'note': 'n'}]}
@@ -402,7 +408,8 @@ def test_livedata_test_of_a_function(worker):
     assert status == 400
 
 
-@pytest.mark.parametrize('text', ['{', '[]', '{}', '{"scripts":[]}', '{"scripts":[{}]}', '{"scripts":[{"content":"x"}]}',
+@pytest.mark.parametrize('text', ['{', '[]', '{}', '{"scripts":[]}', '{"scripts":[{}]}',
+                                  '{"scripts":[{"content":"x"}]}',
                                   '{"scripts":[{"content":"x","object_name":"o","datasource_id":"nowhere"}]}'])
 def test_damaged_documents(worker, text):
     assert worker.tell('livedata/damaged', text) == 'ok'

@@ -113,8 +113,9 @@ static void abandon(struct my *my)
 /* Waits for what the library waits for; false at the deadline. */
 static bool ready(struct my *my, int *status)
 {
-	short events = (short)(((*status & MYSQL_WAIT_READ) ? POLLIN : 0) | ((*status & MYSQL_WAIT_WRITE) ? POLLOUT : 0) |
-	                       ((*status & MYSQL_WAIT_EXCEPT) ? POLLPRI : 0));
+	short events =
+		(short)(((*status & MYSQL_WAIT_READ) ? POLLIN : 0) | ((*status & MYSQL_WAIT_WRITE) ? POLLOUT : 0) |
+			((*status & MYSQL_WAIT_EXCEPT) ? POLLPRI : 0));
 
 	if (!datasource__wait(mysql_get_socket(my->mysql), events, my->deadline_ms))
 		return false;
@@ -191,9 +192,10 @@ static int handshake(struct my *my, struct err *err)
 	bool local = t->address[0] == '/';
 	MYSQL *done = NULL;
 	char text[512];
-	int status = mysql_real_connect_start(&done, my->mysql, local ? NULL : t->address, t->user, t->password,
-	                                      *t->database ? t->database : NULL, (unsigned)strtoul(t->port, NULL, 10),
-	                                      local ? t->address : NULL, CLIENT_MULTI_RESULTS | CLIENT_PS_MULTI_RESULTS);
+	int status =
+		mysql_real_connect_start(&done, my->mysql, local ? NULL : t->address, t->user, t->password,
+					 *t->database ? t->database : NULL, (unsigned)strtoul(t->port, NULL, 10),
+					 local ? t->address : NULL, CLIENT_MULTI_RESULTS | CLIENT_PS_MULTI_RESULTS);
 
 	while (status) {
 		if (!ready(my, &status)) {
@@ -448,11 +450,13 @@ static int my_columns(struct datasource_conn *conn, struct arena *a, struct str 
 {
 	struct str params[] = {schema.n ? schema : STR_NONE, table};
 	struct datasource_grid g;
-	int code = datasource__query(conn, a, STR(
-		"SELECT column_name, data_type, column_comment, column_default,"
-		" coalesce(character_maximum_length, numeric_precision, datetime_precision, 0), coalesce(numeric_scale, 0),"
-		" is_nullable = 'YES', column_key = 'PRI' FROM information_schema.columns"
-		" WHERE table_schema = coalesce(?, database()) AND table_name = ? ORDER BY ordinal_position"),
+	int code = datasource__query(
+		conn, a,
+		STR("SELECT column_name, data_type, column_comment, column_default,"
+		    " coalesce(character_maximum_length, numeric_precision, datetime_precision, 0), "
+		    "coalesce(numeric_scale, 0),"
+		    " is_nullable = 'YES', column_key = 'PRI' FROM information_schema.columns"
+		    " WHERE table_schema = coalesce(?, database()) AND table_name = ? ORDER BY ordinal_position"),
 		params, 2, deadline_ms, &g, err);
 
 	if (code)
@@ -462,9 +466,14 @@ static int my_columns(struct datasource_conn *conn, struct arena *a, struct str 
 	for (size_t i = 0; i < *ret_n; i++) {
 		const struct str *c = g.cells + 8 * i;
 
-		(*ret)[i] = (struct datasource_column_info){.name = c[0], .type = c[1], .comment = c[2],
-			.def = c[3].p ? c[3] : STR(""), .size = datasource__cell_int(c[4]),
-			.scale = datasource__cell_int(c[5]), .nullable = str_is(c[6], "1"), .primary_key = str_is(c[7], "1")};
+		(*ret)[i] = (struct datasource_column_info){.name = c[0],
+							    .type = c[1],
+							    .comment = c[2],
+							    .def = c[3].p ? c[3] : STR(""),
+							    .size = datasource__cell_int(c[4]),
+							    .scale = datasource__cell_int(c[5]),
+							    .nullable = str_is(c[6], "1"),
+							    .primary_key = str_is(c[7], "1")};
 	}
 	return 0;
 }

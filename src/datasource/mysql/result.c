@@ -155,13 +155,13 @@ static struct str time_text(struct datasource_mysql_column *c, unsigned decimals
 	int n;
 
 	if (c->type == MYSQL_TYPE_TIME)
-		n = snprintf(c->text, sizeof(c->text), "%s%02u:%02u:%02u", t->neg ? "-" : "", t->hour + 24 * t->day, t->minute,
-		             t->second);
+		n = snprintf(c->text, sizeof(c->text), "%s%02u:%02u:%02u", t->neg ? "-" : "", t->hour + 24 * t->day,
+			     t->minute, t->second);
 	else if (c->type == MYSQL_TYPE_DATE || c->type == MYSQL_TYPE_NEWDATE)
 		n = snprintf(c->text, sizeof(c->text), "%04u-%02u-%02u", t->year, t->month, t->day);
 	else
-		n = snprintf(c->text, sizeof(c->text), "%04u-%02u-%02uT%02u:%02u:%02u", t->year, t->month, t->day, t->hour,
-		             t->minute, t->second);
+		n = snprintf(c->text, sizeof(c->text), "%04u-%02u-%02uT%02u:%02u:%02u", t->year, t->month, t->day,
+			     t->hour, t->minute, t->second);
 	if (decimals > 0 && decimals <= 6 && c->type != MYSQL_TYPE_DATE) {
 		char fraction[16];
 
@@ -247,7 +247,8 @@ static const char *type_name(const MYSQL_FIELD *f)
 	case MYSQL_TYPE_DATETIME: return "datetime";
 	case MYSQL_TYPE_TIMESTAMP: return "timestamp";
 	case MYSQL_TYPE_JSON: return "json";
-	case MYSQL_TYPE_STRING: return f->flags & ENUM_FLAG ? "enum" : f->flags & SET_FLAG ? "set" : binary ? "binary" : "char";
+	case MYSQL_TYPE_STRING:
+		return f->flags & ENUM_FLAG ? "enum" : f->flags & SET_FLAG ? "set" : binary ? "binary" : "char";
 	case MYSQL_TYPE_VAR_STRING:
 	case MYSQL_TYPE_VARCHAR: return binary ? "varbinary" : "varchar";
 	default: return is_json(f) ? "json" : binary ? "blob" : "text";

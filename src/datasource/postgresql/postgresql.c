@@ -65,10 +65,18 @@ static PGconn *start(const struct datasource_target *t)
 {
 	const char *keys[] = {"host", "hostaddr", "port", "dbname", "user", "password", "application_name",
 	                      "client_encoding", "options", "keepalives_idle", "passfile", NULL};
-	const char *values[] = {t->host, t->host[0] == '/' ? NULL : t->address, t->port, *t->database ? t->database : NULL,
-	                        t->user, t->password, "appia", "UTF8",
-	                        "-c datestyle=ISO,YMD -c bytea_output=hex -c intervalstyle=iso_8601", "60",
-	                        "/dev/null", NULL};
+	const char *values[] = {t->host,
+				t->host[0] == '/' ? NULL : t->address,
+				t->port,
+				*t->database ? t->database : NULL,
+				t->user,
+				t->password,
+				"appia",
+				"UTF8",
+				"-c datestyle=ISO,YMD -c bytea_output=hex -c intervalstyle=iso_8601",
+				"60",
+				"/dev/null",
+				NULL};
 
 	return PQconnectStartParams(keys, values, 0);
 }
@@ -93,7 +101,8 @@ static int pg_connect(const struct datasource_config *config, int64_t deadline_m
 	if (PQstatus(pg->pq) == CONNECTION_BAD)
 		state = PGRES_POLLING_FAILED;
 	while (state != PGRES_POLLING_OK && state != PGRES_POLLING_FAILED) {
-		if (!datasource__wait(PQsocket(pg->pq), state == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline_ms)) {
+		if (!datasource__wait(PQsocket(pg->pq), state == PGRES_POLLING_READING ? POLLIN : POLLOUT,
+				      deadline_ms)) {
 			pg_close(&pg->conn);
 			return err_set(err, ERR_APPIA_0504, "connecting to the data source");
 		}
@@ -188,10 +197,12 @@ static int refused(struct pg *pg, const PGresult *result, struct err *err)
 
 	if (PQstatus(pg->pq) != CONNECTION_OK || !state || strncmp(state, "57P", 3) == 0) {
 		pg->broken = true;
-		return err_set_retriable(err, ERR_APPIA_0503_DATASOURCE_UNREACHABLE, "%s",
-		                         datasource__oneline(message ? message : PQresultErrorMessage(result), text, sizeof(text)));
+		return err_set_retriable(
+			err, ERR_APPIA_0503_DATASOURCE_UNREACHABLE, "%s",
+			datasource__oneline(message ? message : PQresultErrorMessage(result), text, sizeof(text)));
 	}
-	return err_set(err, ERR_APPIA_0500_SQL_FAILED, "[%s] %s", state, datasource__oneline(message, text, sizeof(text)));
+	return err_set(err, ERR_APPIA_0500_SQL_FAILED, "[%s] %s", state,
+		       datasource__oneline(message, text, sizeof(text)));
 }
 
 /* Reads to the end of the command; keeps the first error. */
@@ -441,8 +452,8 @@ static int run_once(struct run *r, struct err *err)
 	if (code)
 		return code;
 	if (row)
-		sent = PQsendQueryPrepared(r->pg->pq, ((struct prepared *)row->handle)->name, (int)r->n, r->values, r->lengths,
-		                           NULL, 0);
+		sent = PQsendQueryPrepared(r->pg->pq, ((struct prepared *)row->handle)->name, (int)r->n, r->values,
+					   r->lengths, NULL, 0);
 	else
 		sent = PQsendQueryParams(r->pg->pq, r->text, (int)r->n, r->types, r->values, r->lengths, NULL, 0);
 	if (!sent)
@@ -570,9 +581,14 @@ static int pg_columns(struct datasource_conn *conn, struct arena *a, struct str 
 	for (size_t i = 0; i < *ret_n; i++) {
 		const struct str *c = g.cells + 8 * i;
 
-		(*ret)[i] = (struct datasource_column_info){.name = c[0], .type = c[1], .comment = c[2], .def = c[3],
-			.size = datasource__cell_int(c[4]), .scale = datasource__cell_int(c[5]), .nullable = str_is(c[6], "1"),
-			.primary_key = datasource__cell_int(c[7]) > 0};
+		(*ret)[i] = (struct datasource_column_info){.name = c[0],
+							    .type = c[1],
+							    .comment = c[2],
+							    .def = c[3],
+							    .size = datasource__cell_int(c[4]),
+							    .scale = datasource__cell_int(c[5]),
+							    .nullable = str_is(c[6], "1"),
+							    .primary_key = datasource__cell_int(c[7]) > 0};
 	}
 	return 0;
 }

@@ -98,7 +98,8 @@ static int lite_connect(const struct datasource_config *config, int64_t deadline
 			err_set(err, ERR_APPIA_0504, NULL);
 		else
 			err_set(err, ERR_APPIA_0503_DATASOURCE_UNREACHABLE, "%s",
-			        datasource__oneline(l->db ? sqlite3_errmsg(l->db) : "out of memory", text, sizeof(text)));
+				datasource__oneline(l->db ? sqlite3_errmsg(l->db) : "out of memory", text,
+						    sizeof(text)));
 		lite_close(&l->conn);
 		return rc == SQLITE_INTERRUPT ? ERR_APPIA_0504 : ERR_APPIA_0503_DATASOURCE_UNREACHABLE;
 	}
@@ -273,8 +274,9 @@ static int lite_execute(struct datasource_conn *conn, struct str sql, const stru
 	int rc = (size_t)sqlite3_bind_parameter_count(stmt) == n_params ? SQLITE_OK : SQLITE_RANGE;
 
 	for (size_t i = 0; i < n_params && rc == SQLITE_OK; i++)
-		rc = params[i].p ? sqlite3_bind_text64(stmt, (int)i + 1, params[i].p, params[i].n, SQLITE_STATIC, SQLITE_UTF8) :
-		                   sqlite3_bind_null(stmt, (int)i + 1);
+		rc = params[i].p ? sqlite3_bind_text64(stmt, (int)i + 1, params[i].p, params[i].n, SQLITE_STATIC,
+						       SQLITE_UTF8)
+				 : sqlite3_bind_null(stmt, (int)i + 1);
 	if (rc == SQLITE_RANGE)
 		code = err_set(err, ERR_APPIA_0500_SQL_FAILED, "the number of parameters does not fit the statement");
 	else if (rc != SQLITE_OK)
@@ -282,7 +284,9 @@ static int lite_execute(struct datasource_conn *conn, struct str sql, const stru
 	else
 		code = walk(l, stmt, max_rows, sink, err);
 	if (!code && ret_changed)
-		*ret_changed = sqlite3_column_count(stmt) ? -1 : sqlite3_stmt_readonly(stmt) ? 0 : sqlite3_changes64(l->db);
+		*ret_changed = sqlite3_column_count(stmt)    ? -1
+			       : sqlite3_stmt_readonly(stmt) ? 0
+							     : sqlite3_changes64(l->db);
 	if (cached) {
 		sqlite3_reset(stmt);
 		sqlite3_clear_bindings(stmt);
@@ -391,8 +395,12 @@ static int lite_describe(struct datasource_conn *conn, struct arena *a, struct s
 	for (size_t i = 0; i < *ret_n; i++) {
 		const char *type = sqlite3_column_decltype(stmt, (int)i);
 
-		(*ret)[i] = (struct datasource_column_info){.name = arena_str(a, str_of(sqlite3_column_name(stmt, (int)i))),
-			.type = arena_str(a, str_of(type ? type : "")), .comment = STR(""), .def = STR(""), .nullable = true};
+		(*ret)[i] =
+			(struct datasource_column_info){.name = arena_str(a, str_of(sqlite3_column_name(stmt, (int)i))),
+							.type = arena_str(a, str_of(type ? type : "")),
+							.comment = STR(""),
+							.def = STR(""),
+							.nullable = true};
 	}
 	sqlite3_finalize(stmt);
 	return 0;

@@ -59,7 +59,8 @@ static void test_postgresql(void **state)
 
 static void test_unterminated(void **state)
 {
-	static const char *const texts[] = {"'", "'a''", "\"", "/*", "/* *", "$$", "$a$ $", "E'\\", "'\\", "`", "${", "${a"};
+	static const char *const texts[] = {"'",     "'a''", "\"",  "/*", "/* *", "$$",
+					    "$a$ $", "E'\\", "'\\", "`",  "${",   "${a"};
 
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
 		for (int d = DATASOURCE_SQLITE; d <= DATASOURCE_POSTGRESQL; d++)

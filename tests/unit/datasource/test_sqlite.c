@@ -26,12 +26,18 @@ static void create(const char *path)
 	sqlite3 *db;
 
 	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(db,
-		"CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT NOT NULL, price DECIMAL(10,2), ok BOOLEAN, at DATETIME,"
-		" doc JSON, raw BLOB, n INT);"
-		"INSERT INTO t VALUES (1, 'one', 1.5, 1, '2024-01-02T03:04:05', '{\"a\":1}', x'00ff', 9223372036854775807),"
-		" (2, 'two', NULL, 0, NULL, NULL, NULL, NULL), (3, 'it''s', 3, NULL, NULL, NULL, NULL, -1);"
-		"CREATE VIEW v AS SELECT id FROM t;", NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(
+		sqlite3_exec(
+			db,
+			"CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT NOT NULL, price DECIMAL(10,2), ok BOOLEAN, "
+			"at DATETIME,"
+			" doc JSON, raw BLOB, n INT);"
+			"INSERT INTO t VALUES (1, 'one', 1.5, 1, '2024-01-02T03:04:05', '{\"a\":1}', x'00ff', "
+			"9223372036854775807),"
+			" (2, 'two', NULL, 0, NULL, NULL, NULL, NULL), (3, 'it''s', 3, NULL, NULL, NULL, NULL, -1);"
+			"CREATE VIEW v AS SELECT id FROM t;",
+			NULL, NULL, NULL),
+		SQLITE_OK);
 	sqlite3_close(db);
 }
 
@@ -115,7 +121,8 @@ static int execute(struct fixture *f, struct text_sink *s, const char *sql, cons
 
 	*s = (struct text_sink){.stop_after = stop};
 	f->err = (struct err){0};
-	return f->conn->driver->execute(f->conn, str_of(sql), params, n, false, max_rows, soon(), &sink, changed, &f->err);
+	return f->conn->driver->execute(f->conn, str_of(sql), params, n, false, max_rows, soon(), &sink, changed,
+					&f->err);
 }
 
 static void test_types(void **state)
@@ -123,8 +130,9 @@ static void test_types(void **state)
 	struct text_sink s = {.stop_after = 0};
 	int64_t changed = 0;
 
-	assert_int_equal(execute(*state, &s, "SELECT * FROM t WHERE id < ? ORDER BY id", (struct str[]){STR("3")}, 1, 10,
-	                         &changed), 0);
+	assert_int_equal(execute(*state, &s, "SELECT * FROM t WHERE id < ? ORDER BY id", (struct str[]){STR("3")}, 1,
+				 10, &changed),
+			 0);
 	assert_string_equal(s.out, "id name price ok at doc raw n |I1 Tone F1.5 B1 M2024-01-02T03:04:05 J{\"a\":1} X2 "
 	                           "I9223372036854775807 I2 Ttwo N B0 N N N N ");
 	assert_int_equal(changed, -1);

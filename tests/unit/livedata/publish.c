@@ -31,7 +31,8 @@ int main(int argc, char **argv)
 	size_t cap = 0;
 	ssize_t n;
 
-	if (argc != 3 || sign_keyring_open(argv[2], true, &keys, &err) || pub_open(argv[1], 64 << 20, true, &pub, &err)) {
+	if (argc != 3 || sign_keyring_open(argv[2], true, &keys, &err) ||
+	    pub_open(argv[1], 64 << 20, true, &pub, &err)) {
 		fprintf(stderr, "%s\n", err.text);
 		return 1;
 	}

@@ -86,8 +86,10 @@ static void test_escaped_where_nothing_binds(void **state)
 
 static void test_values_are_checked(void **state)
 {
-	static const char *const bad[] = {"v=1 or 1=1", "v=1;drop table t", "v=abc", "v='a' or 'b'", "v=", "v='\\'", "v=1--",
-	                                  "v=0x10", "v=1e", "v=.", "v='a", "v=sleep(5)", "v=/**/1"};
+	static const char *const bad[] = {
+		"v=1 or 1=1", "v=1;drop table t", "v=abc", "v='a' or 'b'", "v=",   "v='\\'",
+		"v=1--",      "v=0x10",           "v=1e",  "v=.",          "v='a", "v=sleep(5)",
+		"v=/**/1"};
 
 	CHECK(POSTGRESQL, "where id=${id}", P("id=7"), "where id=?|7");
 	CHECK(POSTGRESQL, "where id=${id}", P("id=99999999999"), "where id=99999999999");
@@ -120,8 +122,9 @@ static void test_names_are_inserted_and_warned_about(void **state)
 	CHECK(MYSQL, "select ${cols} from ${t} order by ${o}", P("cols=a, b", "t=x", "o=a desc"),
 	      "select a, b from x order by a desc");
 	CHECK(MYSQL, "select * from t_${x} where ${y}_z = 1", P("x=a", "y=b"), "select * from t_a where b_z = 1");
-	assert_int_equal(livedata_template_parse(STR("select '${a}', ${b} from t where c=${d}"), DATASOURCE_MYSQL, false, a,
-	                                         &t, &err), 0);
+	assert_int_equal(livedata_template_parse(STR("select '${a}', ${b} from t where c=${d}"), DATASOURCE_MYSQL,
+						 false, a, &t, &err),
+			 0);
 	assert_int_equal(livedata_template_warnings(t, &names), 1);
 	assert_true(str_is(names[0], "b"));
 }
