@@ -172,6 +172,8 @@ static void put_ours(struct gateway_ctx *ctx, struct writer *w)
 	if (ctx->api.backend == PUB_BACKEND_LIVEDATA) {
 		put_header(w, STR("X-Appia-Livedata"), ctx->api.livedata_id);
 		put_header(w, STR("X-Appia-App"), ctx->app_id);
+		put_header(w, STR("X-Appia-Timeout"),
+			   arena_fmt(ctx->arena, "%lu", (unsigned long)ctx->upstream.read_timeout));
 	}
 }
 

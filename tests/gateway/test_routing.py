@@ -141,7 +141,7 @@ def test_livedata(shared):
     last = shared.worker.last
     assert (last['method'], last['target'], last['body']) == ('POST', '/ld/5?x=1', b'{"k":1}')
     ours = [(k.lower(), v) for k, v in last['headers'] if k.lower().startswith('x-appia')]
-    assert ours == [('x-appia-livedata', 'ld-1'), ('x-appia-app', '')]
+    assert ours == [('x-appia-livedata', 'ld-1'), ('x-appia-app', ''), ('x-appia-timeout', '2000')]
     assert last['get']['x-request-id'] == answer.get['x-request-id']
 
 
