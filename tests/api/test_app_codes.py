@@ -101,6 +101,19 @@ def test_roles(appiad):
     assert appiad.call('DELETE', f'{path}/{code}', token=token).status == 204
 
 
+def test_app_goes_with_its_codes(appiad):
+    app, other = apic.app(appiad), apic.app(appiad)
+    ok(appiad.call('POST', f'{APPS}/{app}/app-codes', {'app_code': 'G' * 64}), 201)
+    g = apic.group(appiad, version='V2', roma_app_id=other)
+    body = {'env_id': apic.RELEASE, 'app_ids': [app], 'api_ids': [apic.api(appiad, g, other)]}
+    auth = ok(appiad.call('POST', V2 + '/app-auths', body), 201)['auths'][0]['id']
+    refused(appiad.call('DELETE', f'{apic.PUBLIC}/apps/{app}'), 400, 'ROMA.14014')
+    assert ok(appiad.call('GET', f'{APPS}/{app}/app-codes'))['total'] == 1
+    assert appiad.call('DELETE', f'{V2}/app-auths/{auth}').status == 204
+    assert appiad.call('DELETE', f'{apic.PUBLIC}/apps/{app}').status == 200
+    ok(appiad.call('POST', f'{APPS}/{other}/app-codes', {'app_code': 'G' * 64}), 201)
+
+
 def test_codes_are_sealed(appiad):
     app = apic.app(appiad)
     code = 'Sealed' + 'Q' * 60

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/rnd.h"
+#include "model/apic/app_code.h"
 #include "model/public/app_priv.h"
 #include "sign/sign.h"
 
@@ -314,6 +315,9 @@ int app_delete(struct model *m, struct str instance_id, struct str app_id)
 {
 	int rc = app__allow(m, instance_id, app_id, APP_ADMIN);
 
+	/* Its AppCodes are part of it, as its secret is. */
+	if (rc == 0)
+		rc = apic_app_code_delete_all(m, app_id);
 	if (rc == 0)
 		rc = store_outbox(m->tx, &m->err, STR("app"), app_id);
 	if (rc == 0)
