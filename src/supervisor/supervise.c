@@ -47,6 +47,7 @@ static void reap(struct child *children, size_t n)
 				log_warn("%s (process %d) was killed by signal %d", children[i].name, (int)pid, WTERMSIG(status));
 			else
 				log_warn("%s (process %d) exited with %d", children[i].name, (int)pid, WEXITSTATUS(status));
+			kill(-pid, SIGKILL); /* what it started itself, such as nginx's workers, holds its ports */
 			child_exited(&children[i], clock_mono_ms());
 		}
 	}
