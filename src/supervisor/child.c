@@ -78,8 +78,16 @@ bool child_ready(const struct child *child)
 	return ready;
 }
 
+/* What the process itself started, nginx's workers, does not outlive it: they would keep the ports. */
+static void end_group(pid_t pid)
+{
+	kill(-pid, SIGKILL);
+}
+
 void child_exited(struct child *child, int64_t now_ms)
 {
+	if (child->pid > 0)
+		end_group(child->pid);
 	if (now_ms - child->started_ms > FORGIVE_MS)
 		child->failures = 0;
 	int64_t wait = child->failures == 0 ? 0 : BACKOFF_FIRST_MS;
@@ -107,5 +115,6 @@ void child_stop(struct child *child, int64_t timeout_ms)
 		}
 		nanosleep(&pause, NULL);
 	}
+	end_group(child->pid);
 	child->pid = 0;
 }

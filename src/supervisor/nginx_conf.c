@@ -21,6 +21,7 @@ static void main_part(struct buf *b, const struct home *home, const struct nginx
 	        "pid %s/run/nginx.pid;\n"
 	        "error_log stderr %s;\n"
 	        "worker_rlimit_nofile 65536;\n"
+	        "worker_shutdown_timeout 5s;\n" /* silent connections do not keep us from ending */
 	        "events { worker_connections 16384; multi_accept on; }\n",
 	        home->module, home->dir, s->error_level);
 	if (geteuid() == 0) /* workers stay the owner of the data directory */
