@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # A thin front of the scripts and of Meson; see docs/development.md.
 all:
-	@[ -f build-release/build.ninja ] || meson setup build-release --buildtype=release
+	@[ -f build-release/build.ninja ] || meson setup build-release --buildtype=release -Dtests=false
 	ninja -C build-release
 test:
 	./test.sh

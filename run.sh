@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")"
 tools/packages.sh run
-[ -f build-release/build.ninja ] || meson setup build-release --buildtype=release >/dev/null
+[ -f build-release/build.ninja ] || meson setup build-release --buildtype=release -Dtests=false >/dev/null
 ninja -C build-release -j "$(nproc)" >/dev/null || { ninja -C build-release; exit 1; }
 APPIA_HOME=${APPIA_HOME:-$PWD/data}
 export APPIA_HOME
