@@ -138,3 +138,42 @@ class Appiad:
         if query:
             path += '?' + urlencode(query)
         return self.raw(method, path, body, {'X-Auth-Token': token, **(headers or {})})
+
+
+class HomeWorker:
+    """appia-worker of a control plane: its socket, key and published state."""
+
+    def __init__(self, appiad, *options):
+        home = appiad.home
+        self.socket = os.path.join(home, 'run', 'worker.sock')
+        self.log_path = os.path.join(home, 'worker.log')
+        with open(self.log_path, 'ab') as log:
+            self.process = subprocess.Popen(
+                [os.path.join(BUILD, 'src/bin/appia-worker'), '--socket', self.socket, '--published',
+                 os.path.join(home, 'published'), '--key', os.path.join(home, 'master.key'),
+                 '--allow-private-networks', '1', *options], stdout=log, stderr=log)
+        wait_for(self.ready, what='appia-worker')
+
+    def ready(self):
+        assert self.process.poll() is None, open(self.log_path, encoding='utf-8', errors='replace').read()[-4000:]
+        try:
+            return self.raw('GET', '/healthz').status == 200
+        except OSError:
+            return False
+
+    def raw(self, method, path, body=None, headers=None):
+        connection = UnixConnection(self.socket)
+        try:
+            return exchange(connection, method, path, body, headers)
+        finally:
+            connection.close()
+
+    def backend(self, livedata_id, method='GET', path='/', body=None, headers=None):
+        """A call of a deployed custom back end, as the gateway makes it."""
+        return self.raw(method, path, body, {'X-Appia-Livedata': livedata_id, **(headers or {})})
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(30)
+        return self.process.returncode

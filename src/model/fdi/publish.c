@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "api_fdi.h"
-#include "json/json.h"
+#include "model/fdi/content.h"
 #include "model/publish/publish.h"
 
 #define MAX_BYTES ((size_t)8 << 20)
@@ -15,10 +14,7 @@ static int encode(struct model *m, struct store_rows *rows, struct buf *out)
 	if (!content)
 		return err_set(&m->err, ERR_APPIA_0500, "a data source has no content");
 	sealed = content->password;
-	content->password = STR_NONE;
-	content->ssl_password = content->sk = content->app_secret = content->snmp_community = STR_NONE;
-	content->trust_store_password = content->key_store_password = content->key_store_key_password = STR_NONE;
-	content->api_auth_detail = NULL;
+	content = content_strip(m, content);
 	buf_cstr(out, "{\"id\":");
 	json_print_str(out, store_str(rows, 0, m->arena));
 	buf_cstr(out, ",\"name\":");
