@@ -4,6 +4,9 @@
 #include "api/fault.h"
 #include "base/enc.h"
 
+#include <ctype.h>
+#include <stdio.h>
+
 #define MAX_FORM_PARTS 64
 
 struct str api_path_param(const struct api_op *op, const struct api_route *route, const char *name, struct arena *a)
@@ -40,6 +43,25 @@ static struct str form_value(const struct httpd_request *req, struct form *form,
 	return STR_NONE;
 }
 
+static int bad_escape(const struct api_op *op, const char *where, const char *name, struct err *err)
+{
+	struct schema_error error = {.fault = SCHEMA_WRONG_TYPE, .why = "has a malformed percent-encoding"};
+
+	snprintf(error.path, sizeof(error.path), "%s%s%s", where, *name ? "." : "", name);
+	snprintf(error.name, sizeof(error.name), "%s", *name ? name : where);
+	return api_fault_invalid(err, op->domain, &error);
+}
+
+/* A filter that cannot be read must not count as no filter. */
+static bool escapes_ok(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] == '%' && (s.n - i < 3 || !isxdigit((unsigned char)s.p[i + 1]) ||
+		                      !isxdigit((unsigned char)s.p[i + 2])))
+			return false;
+	return true;
+}
+
 static int decode_param(const struct api_op *op, const struct api_param *param, const struct api_route *route,
                         const struct httpd_request *req, struct form *form, void *in, struct err *err)
 {
@@ -52,6 +74,8 @@ static int decode_param(const struct api_op *op, const struct api_param *param, 
 	switch (param->where) {
 	case API_PATH:
 		text = api_path_param(op, route, name, req->arena);
+		if (!text.p)
+			return bad_escape(op, "path", name, err);
 		break;
 	case API_QUERY:
 		text = httpd_query(req, name);
@@ -63,8 +87,6 @@ static int decode_param(const struct api_op *op, const struct api_param *param, 
 		text = form_value(req, form, name);
 		break;
 	}
-	if (text.p && param->where != API_FORM && !enc_utf8_valid(text))
-		text = STR_NONE;
 	if (!schema_decode_text(&param->field, text, where[param->where], req->arena, in, &error))
 		return api_fault_invalid(err, op->domain, &error);
 	return 0;
@@ -109,6 +131,8 @@ int api_decode(const struct api_op *op, const struct api_route *route, const str
 {
 	struct form form = {.read = false};
 
+	if (!escapes_ok(req->query))
+		return bad_escape(op, "query", "", err);
 	for (size_t i = 0; i < op->n_params; i++) {
 		int rc = decode_param(op, &op->params[i], route, req, &form, in, err);
 

@@ -37,25 +37,32 @@ static enum api_domain domain_of(const struct run *run)
 }
 
 /* The description is served beside the operations it describes. */
-static bool serve_openapi(struct run *run)
+static bool serve_openapi(struct run *run, int *ret)
 {
 	struct httpd_reply *reply = run->call.reply;
 
 	if (!run->api->openapi.p || !str_is(run->call.req->target, "/openapi.json"))
 		return false;
+	if (!str_is(run->call.req->method, "GET") && !str_is(run->call.req->method, "HEAD")) {
+		httpd_reply_header(reply, STR("Allow"), STR("GET"));
+		*ret = err_set(&run->call.m.err, ERR_APPIA_0405, NULL);
+		return true;
+	}
 	reply->status = 200;
 	reply->content_type = STR("application/json");
 	buf_str(&reply->body, run->api->openapi);
 	run->done = true;
+	*ret = 0;
 	return true;
 }
 
 static int step_route(struct run *run)
 {
 	const struct httpd_request *req = run->call.req;
+	int rc;
 
-	if (serve_openapi(run))
-		return 0;
+	if (serve_openapi(run, &rc))
+		return rc;
 	api_route(run->api->tables, req->method, req->target, &run->route);
 	if (run->route.op >= 0) {
 		run->call.op = &run->api->tables->ops[run->route.op];
@@ -261,6 +268,9 @@ void api_serve(void *ctx, const struct httpd_request *req, struct httpd_reply *r
 			log_error("%s: %s", run.call.op->id, run.call.m.err.text);
 			api_fault(&run.call.m.err, domain_of(&run), API_FAULT_INTERNAL, NULL);
 		}
+		/* Headers of an answer that is not given do not go out; those of step_route() come before any handler. */
+		if (run.call.op)
+			reply->n_headers = 0;
 		api_fault_write(reply, shape_of(&run), &run.call.m.err, run.call.m.request_id);
 	}
 	httpd_reply_header(reply, STR("X-Request-Id"), run.call.m.request_id);
