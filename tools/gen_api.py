@@ -647,7 +647,8 @@ class Generator:
                 content[side] = {'schema': media.get('schema'), 'examples': examples}
             out.append({'id': op.id, 'domain': op.domain.folder, 'method': op.method, 'path': op.path,
                         'command': command[op.id], 'summary': op.spec.get('summary'), 'action': op.spec.get('x-action'), 'status': op.status,
-                        'todo': op.todo, 'twin': op.twin, 'errors': op.spec.get('x-errors') or [],
+                        'todo': op.todo, 'twin': op.twin, 'shape': op.shape,
+                        'public': 'API_OP_PUBLIC' in op.flags(), 'errors': op.spec.get('x-errors') or [],
                         'params': [{k: p[k] for k in ('name', 'in', 'required', 'schema')} for p in op.params],
                         'request': content['request'], 'reply': content['reply']})
         schemas = {d.folder: d.schemas for d in self.domains}
