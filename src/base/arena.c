@@ -9,6 +9,7 @@
 
 #define BLOCK_SIZE ((size_t)8192)
 #define ALIGN ((size_t)16)
+#define RESERVE_FROM ((size_t)1 << 20) /* smaller arenas keep nothing back */
 
 struct block {
 	struct block *next;
@@ -25,7 +26,7 @@ struct cleanup {
 struct arena {
 	struct block *blocks; /* newest first */
 	struct cleanup *cleanups;
-	size_t total, max;
+	size_t total, max, reserve;
 };
 
 struct arena *arena_new(size_t max_bytes)
@@ -33,6 +34,7 @@ struct arena *arena_new(size_t max_bytes)
 	struct arena *a = mem_zalloc(sizeof(*a));
 
 	a->max = max_bytes;
+	a->reserve = max_bytes >= RESERVE_FROM ? max_bytes / 8 : 0;
 	return a;
 }
 
@@ -69,12 +71,12 @@ void arena_free(struct arena *a)
 	free(a);
 }
 
-void *arena_try(struct arena *a, size_t n)
+static void *take(struct arena *a, size_t n, size_t max)
 {
 	if (n > SIZE_MAX / 2)
 		return NULL;
 	n = (n + ALIGN - 1) & ~(ALIGN - 1);
-	if (n > a->max - a->total)
+	if (a->total > max || n > max - a->total)
 		return NULL;
 	struct block *b = a->blocks;
 
@@ -96,9 +98,14 @@ void *arena_try(struct arena *a, size_t n)
 	return memset(p, 0, n);
 }
 
+void *arena_try(struct arena *a, size_t n)
+{
+	return take(a, n, a->max - a->reserve);
+}
+
 void *arena_alloc(struct arena *a, size_t n)
 {
-	void *p = arena_try(a, n);
+	void *p = take(a, n, a->max);
 
 	if (!p) {
 		fputs("appia: arena exhausted\n", stderr);

@@ -9,8 +9,9 @@
 #include <stdint.h>
 
 /* JSON trees for free-form values, behind which the JSON library (jansson) hides. Parsing is strict: RFC 8259,
- * duplicate keys, invalid UTF-8, NUL characters, numbers outside int64 and double, nesting above 64 are refused. A
- * tree lives until its arena goes and does not refer to the parsed text. Any thread, one at a time per tree. */
+ * duplicate keys, invalid UTF-8, NUL characters, numbers outside int64 and double, nesting above 64 and more than two
+ * million values are refused. A tree lives until its arena goes and does not refer to the parsed text. Any thread, one
+ * at a time per tree. */
 struct json;
 
 enum json_kind {

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 
 #define DEPTH_MAX 64
+#define VALUES_MAX 2000000 /* a value takes some hundred bytes, however short its text */
 
 static pthread_once_t set_up = PTHREAD_ONCE_INIT;
 
@@ -27,10 +28,11 @@ static void use_our_memory(void)
 }
 
 /* What the library does not refuse: it stops at 2048 levels only, while everything that walks a tree afterwards
- * recurses, and takes a NUL for the end of the text. Returns what is wrong at *ret_at, or NULL. */
+ * recurses; it knows no limit of memory; and it takes a NUL for the end of the text. Returns what is wrong at *ret_at,
+ * or NULL. */
 static const char *precheck(struct str text, size_t *ret_at)
 {
-	size_t depth = 0;
+	size_t depth = 0, values = 0;
 	bool quoted = false;
 
 	*ret_at = str_find(text, '\0', 0);
@@ -51,8 +53,15 @@ static const char *precheck(struct str text, size_t *ret_at)
 				*ret_at = i;
 				return "nested deeper than 64 levels";
 			}
+			values++;
+		} else if (c == ',') {
+			values++;
 		} else if ((c == ']' || c == '}') && depth) {
 			depth--;
+		}
+		if (values > VALUES_MAX) {
+			*ret_at = i;
+			return "more than two million values";
 		}
 	}
 	return NULL;

@@ -47,6 +47,24 @@ static void test_limit(void **state)
 	arena_free(a);
 }
 
+/* However full others have made it, what our own code needs still fits. */
+static void test_reserve(void **state)
+{
+	struct arena *a = arena_new(1 << 20);
+	size_t n = 0;
+
+	for (size_t step = 1 << 16; step; step /= 2)
+		while (arena_try(a, step))
+			n++;
+	assert_true(n > 0);
+	assert_null(arena_try(a, 1));
+	assert_non_null(arena_alloc(a, 100000));
+	assert_null(arena_try(a, 1));
+	arena_reset(a);
+	assert_non_null(arena_try(a, 900000));
+	arena_free(a);
+}
+
 static void test_no_memory(void **state)
 {
 	struct arena *a = arena_new(1 << 20);
@@ -105,6 +123,7 @@ static void test_strings(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_alloc), cmocka_unit_test(test_limit),
+	                                   cmocka_unit_test(test_reserve),
 					   cmocka_unit_test(test_no_memory), cmocka_unit_test(test_cleanup),
 					   cmocka_unit_test(test_strings)};
 

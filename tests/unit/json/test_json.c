@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <cmocka.h>
 
 static char why[160];
@@ -238,6 +239,27 @@ static void test_arena_limit(void **state)
 	assert_non_null(parse(*state, text));
 }
 
+/* A value of two bytes of text takes a hundred of memory: their number is bounded, not only the text's length. */
+static void test_many_values(void **state)
+{
+	enum { N = 2000002 };
+	struct arena *a = arena_new((size_t)512 << 20);
+	char *text = malloc(2 * N + 2);
+	const struct json *j;
+
+	text[0] = '[';
+	for (size_t i = 0; i < N; i++)
+		memcpy(text + 1 + 2 * i, "0,", 2);
+	text[2 * N] = ']';
+	assert_false(json_parse(a, (struct str){text, 2 * N + 1}, &j, why, sizeof(why)));
+	assert_non_null(strstr(why, "more than two million values"));
+	text[2 * N - 4] = ']';
+	assert_true(json_parse(a, (struct str){text, 2 * N - 3}, &j, why, sizeof(why)));
+	assert_int_equal(json_len(j), N - 2);
+	free(text);
+	arena_free(a);
+}
+
 /* Each allocation in turn fails: parsing must refuse, not crash or leak, until it needs no more. */
 static void test_allocation_failures(void **state)
 {
@@ -272,6 +294,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_print_str, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_arena_limit, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_allocation_failures, set_up, tear_down),
+		cmocka_unit_test(test_many_values),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
