@@ -8,8 +8,6 @@
 /* What the secrets are sealed for. */
 static const char app_purpose[] = "app.secret", ak_purpose[] = "ak.secret";
 
-#define EMPTY_SHA256 "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-
 static ngx_int_t fail(struct gateway_ctx *ctx, int code)
 {
 	err_set(&ctx->err, code, NULL);
@@ -135,17 +133,15 @@ static ngx_int_t app_signature(struct gateway_ctx *ctx, struct pub_view *view)
 static ngx_int_t app_code(struct gateway_ctx *ctx, struct pub_view *view)
 {
 	struct gateway_loc_conf *conf = ngx_http_get_module_loc_conf(ctx->r, ngx_http_appia_module);
-	char key[PUB_KEY_MAX + 1], hex[65];
-	unsigned char hash[32];
+	char key[PUB_KEY_MAX + 1];
 	struct pub_app app;
 
 	if (!ctx->r->connection->ssl && !conf->appcode_plain)
 		return fail_app(ctx, "AppCode authentication requires HTTPS");
-	if (!ctx->appcode.n || ctx->appcode.n > 1024 ||
-	    EVP_Digest(ctx->appcode.p, ctx->appcode.n, hash, NULL, gateway_worker.sha256, NULL) != 1)
+	if (!ctx->appcode.n || ctx->appcode.n > 1024)
 		return fail_app(ctx, "app code not found");
-	ngx_hex_dump((u_char *)hex, hash, 32);
-	struct str id = pub_get(view, pub_key(key, "appcode", (struct str){hex, 64}, STR_NONE, STR_NONE));
+	struct str hash = sign_sha256_hex(ctx->arena, ctx->appcode);
+	struct str id = pub_get(view, pub_key(key, "appcode", hash, STR_NONE, STR_NONE));
 	ngx_int_t rc = id.p ? find_app(ctx, view, id, &app) : NGX_DECLINED;
 
 	return rc == NGX_DECLINED ? fail_app(ctx, "app code not found") : rc;
@@ -241,20 +237,6 @@ ngx_int_t gateway_step_authenticate(struct gateway_ctx *ctx)
 	return NGX_ERROR;
 }
 
-static struct str hash_text(struct gateway_ctx *ctx)
-{
-	unsigned char hash[32];
-	char *hex;
-
-	if (!ctx->hash)
-		return STR(EMPTY_SHA256);
-	if (EVP_DigestFinal_ex(ctx->hash, hash, NULL) != 1)
-		return STR_NONE;
-	hex = arena_alloc(ctx->arena, 65);
-	ngx_hex_dump((u_char *)hex, hash, 32);
-	return (struct str){hex, 64};
-}
-
 static ngx_int_t signature_failed(struct gateway_ctx *ctx, enum sign_result result, struct str canonical)
 {
 	if (!ctx->signed_app)
@@ -282,7 +264,8 @@ ngx_int_t gateway_step_signature(struct gateway_ctx *ctx)
 
 	if (!ctx->sign_secret.p)
 		return NGX_OK;
-	req.body_sha256 = hash_text(ctx);
+	req.body_sha256 = ctx->hash ? sign_hash_end(ctx->hash) : SIGN_EMPTY_BODY;
+	ctx->hash = NULL;
 	enum sign_result result = sign_verify(ctx->arena, &req, &ctx->sign, ctx->sign_secret, now, &canonical);
 
 	explicit_bzero(gateway_ngx(ctx->sign_secret).data, ctx->sign_secret.n);

@@ -16,8 +16,8 @@ static ngx_int_t hash_filter(ngx_http_request_t *r, ngx_chain_t *in)
 		for (ngx_chain_t *cl = in; cl; cl = cl->next) {
 			if (!ngx_buf_in_memory(cl->buf) || cl->buf->last == cl->buf->pos)
 				continue;
-			if (EVP_DigestUpdate(ctx->hash, cl->buf->pos, (size_t)(cl->buf->last - cl->buf->pos)) != 1)
-				return NGX_HTTP_INTERNAL_SERVER_ERROR;
+			sign_hash_add(ctx->hash, (struct str){(const char *)cl->buf->pos,
+							      (size_t)(cl->buf->last - cl->buf->pos)});
 		}
 	}
 	return next_filter(r, in);
@@ -60,11 +60,7 @@ ngx_int_t gateway_step_body_signed(struct gateway_ctx *ctx)
 		err_set(&ctx->err, ERR_APIG_0201_BODY_TOO_LARGE, NULL);
 		return NGX_ERROR;
 	}
-	ctx->hash = EVP_MD_CTX_new();
-	if (!ctx->hash || EVP_DigestInit_ex2(ctx->hash, gateway_worker.sha256, NULL) != 1) {
-		err_set(&ctx->err, ERR_APIG_0601, NULL);
-		return NGX_ERROR;
-	}
+	ctx->hash = sign_hash_begin(ctx->arena);
 	return read_body(ctx);
 }
 

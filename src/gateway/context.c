@@ -17,7 +17,6 @@ static void ctx_free(void *data)
 	struct gateway_worker *w = &gateway_worker;
 
 	gateway_resolve_cancel(ctx);
-	EVP_MD_CTX_free(ctx->hash);
 	if (ctx->sign_secret.n)
 		explicit_bzero(gateway_ngx(ctx->sign_secret).data, ctx->sign_secret.n);
 	if (w->n_arenas < GATEWAY_ARENAS) {
@@ -77,8 +76,7 @@ int gateway_worker_init(ngx_cycle_t *cycle)
 		return NGX_OK;
 	rnd_bytes(&w->id_seed, sizeof(w->id_seed));
 	w->regexps = policy_regexps_new(1024);
-	w->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
-	return w->sha256 ? gateway_pool_init(conf) : NGX_ERROR;
+	return gateway_pool_init(conf);
 }
 
 static void close_published(struct gateway_worker *w)
@@ -98,10 +96,8 @@ void gateway_worker_exit(void)
 		arena_free(w->arenas[--w->n_arenas]);
 	sign_keyring_free(w->keys);
 	policy_regexps_free(w->regexps);
-	EVP_MD_free(w->sha256);
 	w->keys = NULL;
 	w->regexps = NULL;
-	w->sha256 = NULL;
 }
 
 static bool stat_published(struct gateway_worker *w, struct stat *st)
@@ -158,8 +154,10 @@ struct pub_view *gateway_view(struct gateway_ctx *ctx)
 		return NULL;
 	}
 	rc = w->view ? pub_view_renew(w->view, &err) : pub_view_begin(w->pub, &w->view, &err);
-	if (!rc)
+	if (!rc) {
+		pub_view_cache(w->view);
 		return w->view;
+	}
 	ngx_log_error(NGX_LOG_ERR, ctx->r->connection->log, 0, "appia: published state: %s", err.text);
 	close_published(w);
 	w->next_open = ngx_current_msec + OPEN_EVERY_MS;

@@ -36,11 +36,9 @@ ngx_int_t gateway_log(ngx_http_request_t *r)
 	if (!ctx || r != r->main || ctx->counted)
 		return NGX_OK;
 	ctx->counted = true;
-	struct str key = STR("none");
+	struct str key = ctx->has_api ? ctx->counter : STR("none");
 	ngx_uint_t status = r->err_status ? r->err_status : r->headers_out.status;
 
-	if (ctx->has_api)
-		key = arena_join(ctx->arena, (struct str[]){STR("api"), ctx->api.id, ctx->api.env_name}, 3, STR(" "));
 	struct gateway_cell *cell = gateway_shm_cell(key);
 
 	if (!cell)

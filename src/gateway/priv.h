@@ -24,7 +24,6 @@
 #include "published/router.h"
 #include "sign/sign.h"
 
-#include <openssl/evp.h>
 #include <stdatomic.h>
 
 /* The gateway: one call of a published API. Everything runs in the worker's only thread. A call is a list of steps
@@ -129,6 +128,7 @@ struct gateway_ctx {
 	bool debugging;
 	struct pub_api api;
 	bool has_api;
+	struct str counter; /* key of its cell */
 	struct sign_pair *path_params;
 	size_t n_path_params;
 	struct str tail;
@@ -140,8 +140,7 @@ struct gateway_ctx {
 	bool signed_app;
 	struct str app_id, app_name, user_id;
 	bool app_authorised;
-	EVP_MD_CTX *hash; /* of the body, while it arrives */
-	struct str body_hash;
+	struct sign_hash *hash; /* of the body, while it arrives */
 
 	/* to the back end */
 	struct policy_request request;
@@ -174,7 +173,6 @@ struct gateway_worker {
 	struct arena *arenas[GATEWAY_ARENAS];
 	size_t n_arenas;
 	uint64_t id_seed, id_count;
-	EVP_MD *sha256;
 };
 
 extern struct gateway_worker gateway_worker;
@@ -217,22 +215,16 @@ ngx_int_t gateway_step_headers(struct gateway_ctx *ctx); /* params.c */
 ngx_int_t gateway_step_authenticate(struct gateway_ctx *ctx); /* auth.c */
 ngx_int_t gateway_step_signature(struct gateway_ctx *ctx); /* auth.c */
 ngx_int_t gateway_step_authorise(struct gateway_ctx *ctx); /* auth.c */
-ngx_int_t gateway_step_body_signed(struct gateway_ctx *ctx);
-void gateway_secrets_wipe(void); /* auth.c */
-
-/* body.c */
+ngx_int_t gateway_step_body_signed(struct gateway_ctx *ctx); /* body.c */
 ngx_int_t gateway_step_validate(struct gateway_ctx *ctx); /* params.c */
 ngx_int_t gateway_step_map(struct gateway_ctx *ctx); /* params.c */
-ngx_int_t gateway_step_body(struct gateway_ctx *ctx);
-void gateway_secrets_wipe(void); /* auth.c */
-
-/* body.c */
+ngx_int_t gateway_step_body(struct gateway_ctx *ctx); /* body.c */
 ngx_int_t gateway_step_backend(struct gateway_ctx *ctx); /* upstream.c */
 ngx_int_t gateway_step_forward(struct gateway_ctx *ctx); /* upstream.c */
 
 void gateway_secrets_wipe(void); /* auth.c */
 
-/* body.c */
+/* body.c: hashes bodies while they arrive */
 ngx_int_t gateway_body_filter_init(ngx_conf_t *cf);
 
 /* resolve.c: addresses of host and port without blocking. NGX_OK, NGX_AGAIN (the call is resumed) or NGX_ERROR. */
@@ -271,16 +263,19 @@ enum gateway_counter {
 	GATEWAY_COUNTERS
 };
 
+/* Three cache lines; counting touches the first two, unless the key is long. */
 struct gateway_cell {
-	_Atomic uint32_t state;
+	_Alignas(64) _Atomic uint32_t state;
 	uint32_t hash;
-	char key[112];
 	_Atomic uint64_t counts[GATEWAY_COUNTERS];
+	char key[112];
 };
 
 ngx_int_t gateway_shm_init(ngx_shm_zone_t *zone, void *old);
 /* The cell of a key, made when it is new; NULL when the table is full (counted). */
 struct gateway_cell *gateway_shm_cell(struct str key);
+/* The cell will be wanted soon: with many APIs it is in no cache. */
+void gateway_shm_prefetch(struct str key);
 size_t gateway_shm_cells(struct gateway_cell **ret);
 uint64_t gateway_shm_lost(void);
 /* One more call in the window that now_ms lies in; false when max was reached already. */

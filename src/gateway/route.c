@@ -124,6 +124,9 @@ static ngx_int_t find_api(struct gateway_ctx *ctx, struct pub_view *view)
 		return NGX_ERROR;
 	}
 	ctx->has_api = true;
+	ctx->counter =
+		arena_join(ctx->arena, (struct str[]){STR("api"), ctx->api.id, ctx->api.env_name}, 3, STR(" "));
+	gateway_shm_prefetch(ctx->counter);
 	return NGX_OK;
 }
 

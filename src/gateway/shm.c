@@ -31,7 +31,7 @@ ngx_int_t gateway_shm_init(ngx_shm_zone_t *zone, void *old)
 		return NGX_OK;
 	}
 	/* The slab keeps about one part in a hundred for itself. */
-	size_t bytes = zone->shm.size - zone->shm.size / 32 - 4 * ngx_pagesize;
+	size_t bytes = zone->shm.size - zone->shm.size / 32 - 4 * ngx_pagesize; /* whole pages, so aligned */
 	struct table *t = ngx_slab_calloc(slab, bytes);
 
 	if (!t)
@@ -40,15 +40,6 @@ ngx_int_t gateway_shm_init(ngx_shm_zone_t *zone, void *old)
 	slab->data = t;
 	zone->data = table = t;
 	return NGX_OK;
-}
-
-static uint32_t hash_of(struct str key)
-{
-	uint32_t h = 2166136261u;
-
-	for (size_t i = 0; i < key.n; i++)
-		h = (h ^ (unsigned char)key.p[i]) * 16777619u;
-	return h;
 }
 
 static bool cell_is(const struct gateway_cell *cell, struct str key, uint32_t hash)
@@ -74,7 +65,7 @@ static struct gateway_cell *find(struct str key, bool make)
 {
 	if (!table || !table->n || key.n >= sizeof(table->cells[0].key))
 		return NULL;
-	uint32_t hash = hash_of(key);
+	uint32_t hash = ngx_murmur_hash2(gateway_ngx(key).data, key.n);
 
 	for (size_t i = 0; i < PROBES; i++) {
 		struct gateway_cell *cell = &table->cells[(hash + i) % table->n];
@@ -90,6 +81,16 @@ static struct gateway_cell *find(struct str key, bool make)
 	if (make)
 		atomic_fetch_add_explicit(&table->lost, 1, memory_order_relaxed);
 	return NULL;
+}
+
+void gateway_shm_prefetch(struct str key)
+{
+	if (!table || !table->n)
+		return;
+	const struct gateway_cell *cell = &table->cells[ngx_murmur_hash2(gateway_ngx(key).data, key.n) % table->n];
+
+	__builtin_prefetch(cell, 1);
+	__builtin_prefetch((const char *)cell + 64, 1);
 }
 
 struct gateway_cell *gateway_shm_cell(struct str key)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "published/published.h"
 
+#include "base/map.h"
 #include "base/mem.h"
 
 #include <errno.h>
@@ -8,6 +9,7 @@
 #include <lmdb.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 /* Readers map this much address space whatever the writer's limit is, so that a writer restarted with a larger limit
@@ -23,9 +25,22 @@ struct pub {
 	MDB_dbi dbi;
 };
 
+/* Where a value was found in the snapshot of one transaction. */
+struct found {
+	uint64_t hash, txn; /* txn 0: never used; snapshots begin with 1 */
+	const char *p; /* NULL: there is no such key */
+	uint64_t n;
+};
+
+#define CACHE_SETS 16384
+#define CACHE_WAYS 4 /* 128 bytes: two cache lines */
+#define CACHE_BYTES ((size_t)CACHE_SETS * CACHE_WAYS * sizeof(struct found))
+
 struct pub_view {
 	MDB_txn *txn;
 	MDB_dbi dbi;
+	uint64_t id; /* of the snapshot */
+	struct found (*cache)[CACHE_WAYS]; /* NULL: none */
 	MDB_cursor *cursor; /* opened by the first pub_next() */
 	bool active, cursor_stale;
 };
@@ -144,6 +159,7 @@ int pub_view_begin(struct pub *pub, struct pub_view **ret, struct err *err)
 		free(view);
 		return lmdb_error(err, rc, "read");
 	}
+	view->id = mdb_txn_id(view->txn);
 	*ret = view;
 	return 0;
 }
@@ -157,6 +173,8 @@ void pub_view_end(struct pub_view **view)
 	if (v->cursor)
 		mdb_cursor_close(v->cursor);
 	mdb_txn_abort(v->txn);
+	if (v->cache)
+		munmap(v->cache, CACHE_BYTES);
 	free(v);
 	*view = NULL;
 }
@@ -178,17 +196,75 @@ int pub_view_renew(struct pub_view *view, struct err *err)
 		return lmdb_error(err, rc, "read");
 	view->active = true;
 	view->cursor_stale = true;
+	view->id = mdb_txn_id(view->txn);
 	return 0;
 }
 
+/* One huge page, where there are any: it is read all over the place. */
+void pub_view_cache(struct pub_view *view)
+{
+	if (view->cache)
+		return;
+	char *p = mmap(NULL, 2 * CACHE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		return;
+	size_t before = (CACHE_BYTES - (uintptr_t)p % CACHE_BYTES) % CACHE_BYTES;
+
+	if (before)
+		munmap(p, before);
+	munmap(p + before + CACHE_BYTES, CACHE_BYTES - before);
+	madvise(p + before, CACHE_BYTES, MADV_HUGEPAGE);
+	view->cache = (void *)(p + before);
+}
+
 /* mdb_get() works on the stack and on the map: nothing is allocated. */
-struct str pub_get(struct pub_view *view, struct str key)
+static struct str look_up(struct pub_view *view, struct str key)
 {
 	MDB_val k = val_of(key), v;
 
-	if (!view->active || !key.n || key.n > PUB_KEY_MAX || mdb_get(view->txn, view->dbi, &k, &v) != 0)
+	return mdb_get(view->txn, view->dbi, &k, &v) == 0 ? str_val(v) : STR_NONE;
+}
+
+/* Values are read from end to end, mostly. */
+static void fetch_ahead(struct str value)
+{
+	for (size_t i = 0; i < value.n && i < 512; i += 64)
+		__builtin_prefetch(value.p + i);
+}
+
+/* An entry made under this snapshot's transaction id is true for this snapshot, although no reader may have held the
+ * snapshot meanwhile: a committed transaction's pages are left alone until a later one has been committed, ids only
+ * grow, and the snapshot a view gets is the newest. The map never moves (READER_MAP). The hash is keyed with a secret
+ * of the process, so nobody outside can look for two keys that share all of its 64 bits. */
+static struct str look_up_cached(struct pub_view *view, struct str key)
+{
+	uint64_t hash = map_hash(key);
+	struct found *set = view->cache[hash % CACHE_SETS], *to;
+
+	for (size_t i = 0; i < CACHE_WAYS; i++) {
+		if (set[i].hash == hash && set[i].txn == view->id) {
+			fetch_ahead((struct str){set[i].p, set[i].n});
+			return (struct str){set[i].p, set[i].n};
+		}
+	}
+	struct str value = look_up(view, key);
+
+	/* What is absent keeps to one place of its own: whoever asks for names that do not exist displaces nothing. */
+	to = &set[value.p ? 1 + (hash >> 32) % (CACHE_WAYS - 1) : 0];
+	for (size_t i = 1; value.p && to->txn == view->id && i < CACHE_WAYS; i++) {
+		if (set[i].txn != view->id)
+			to = &set[i];
+	}
+	*to = (struct found){hash, view->id, value.p, value.n};
+	return value;
+}
+
+struct str pub_get(struct pub_view *view, struct str key)
+{
+	if (!view->active || !key.n || key.n > PUB_KEY_MAX)
 		return STR_NONE;
-	return str_val(v);
+	return view->cache ? look_up_cached(view, key) : look_up(view, key);
 }
 
 struct str pub_key(char *buf, const char *kind, struct str a, struct str b, struct str c)

@@ -97,24 +97,37 @@ static int child_cmp(const struct walk *w, const char *child, uint64_t key, stru
 	return text.p ? memcmp(text.p, seg.p, n) : 1;
 }
 
-/* Node of the literal child with this name, or 0. */
+/* Node of the literal child with this name, or 0. Keys are spread evenly, so the search begins where the key would be,
+ * goes on from there in growing steps, and halves what is left: with many children it is the places in memory that
+ * cost. */
 static uint32_t literal_child(const struct walk *w, const struct node *node, struct str seg)
 {
 	const char *children = at(w, node->children, (uint64_t)node->n_children * ROUTER_CHILD_SIZE);
 	uint64_t key = router__key(seg);
-	size_t lo = 0, hi = children ? node->n_children : 0;
+	size_t lo = 0, hi = children ? node->n_children : 0, step = 1;
+	size_t mid = (size_t)((unsigned __int128)key * hi >> 64);
+	bool below = false, above = false;
 
 	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
 		const char *child = children + mid * ROUTER_CHILD_SIZE;
 		int d = child_cmp(w, child, key, seg);
 
 		if (d == 0)
 			return le32(child + 16);
-		if (d < 0)
+		if (d < 0) {
 			lo = mid + 1;
-		else
+			below = true;
+		} else {
 			hi = mid;
+			above = true;
+		}
+		if (below && above)
+			mid = lo + (hi - lo) / 2;
+		else if (below)
+			mid = step < hi - lo ? lo + step - 1 : hi - 1;
+		else
+			mid = step < hi - lo ? hi - step : lo;
+		step *= 2;
 	}
 	return 0;
 }

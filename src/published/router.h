@@ -52,7 +52,7 @@ struct router_match {
  * "/a/" and "/a/b", not "/ab".
  *
  * Never reads outside value, whatever it holds. Strings of the match point into value and path; *ret is written only
- * when a route is found. Looks at ROUTER_MAX_VISITS nodes at most, at each by a binary search. */
+ * when a route is found. Looks at ROUTER_MAX_VISITS nodes at most, at each by a search that halves. */
 enum router_result router_match(struct str value, struct str method, struct str path, struct router_match *ret);
 
 #endif

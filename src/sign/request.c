@@ -302,16 +302,19 @@ static struct str canon_text(struct arena *a, const struct canon *c, struct str 
 	return (struct str){o.p, o.n};
 }
 
-/* Small fixed sizes, so on the stack: nothing here can fail. */
+/* Small fixed sizes, so on the stack: nothing here can fail. date has passed clock_parse_basic(), so
+ * it has 16 bytes. */
 static struct str signature(struct str canonical, struct str date, struct str secret, char ret[65])
 {
-	char to_sign[128], hash[65];
+	char to_sign[sizeof(ALGORITHM) + 16 + 65], hash[65];
+	struct out o = {to_sign, 0};
 	unsigned char mac[32];
 
-	sign__sha256_hex(canonical, hash);
-	int n = snprintf(to_sign, sizeof(to_sign), ALGORITHM "\n%.*s\n%s", STR_FMT(date), hash);
-
-	sign_hmac_sha256(secret, (struct str){to_sign, (size_t)n}, mac);
+	put(&o, STR(ALGORITHM "\n"));
+	put(&o, date);
+	put_char(&o, '\n');
+	put(&o, sign__sha256_hex(canonical, hash));
+	sign_hmac_sha256(secret, (struct str){to_sign, o.n}, mac);
 	return sign__hex(mac, ret);
 }
 

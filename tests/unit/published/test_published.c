@@ -663,6 +663,85 @@ static void test_huge_count(void **state)
 	arena_free(a);
 }
 
+/* Values that were found are found again, or not, as every commit leaves them. */
+static void test_cache_sees_every_commit(void **state)
+{
+	struct pub *writer = open_pub(true), *reader = open_pub(false);
+	struct pub_view *cached = NULL, *plain = NULL;
+	char key[32], value[300];
+	unsigned seed = 1;
+
+	assert_int_equal(pub_view_begin(reader, &cached, NULL), 0);
+	assert_int_equal(pub_view_begin(reader, &plain, NULL), 0);
+	pub_view_cache(cached);
+	pub_view_cache(cached);
+	for (int round = 0; round < 300; round++) {
+		struct pub_batch *batch = NULL;
+
+		/* Nobody holds the old snapshot: its pages are free to be used again. */
+		pub_view_reset(cached);
+		pub_view_reset(plain);
+		for (int commits = rand_r(&seed) % 3; commits > 0; commits--) {
+			assert_int_equal(pub_batch_begin(writer, &batch, NULL), 0);
+			for (int i = 0; i < 20; i++) {
+				snprintf(key, sizeof(key), "k/%d", rand_r(&seed) % 200);
+				memset(value, 'a' + rand_r(&seed) % 26, sizeof(value));
+				size_t n = (size_t)rand_r(&seed) % sizeof(value);
+
+				if (rand_r(&seed) % 4)
+					assert_int_equal(pub_put(batch, str_of(key), (struct str){value, n}, NULL), 0);
+				else
+					assert_int_equal(pub_del(batch, str_of(key), NULL), 0);
+			}
+			if (rand_r(&seed) % 5)
+				assert_int_equal(pub_batch_commit(&batch, NULL), 0);
+			else
+				pub_batch_abort(&batch);
+		}
+		assert_false(pub_get(cached, STR("k/1")).p);
+		assert_int_equal(pub_view_renew(plain, NULL), 0);
+		assert_int_equal(pub_view_renew(cached, NULL), 0);
+		for (int twice = 0; twice < 2; twice++) {
+			for (int i = 0; i < 220; i++) {
+				snprintf(key, sizeof(key), "k/%d", i);
+				struct str got = pub_get(cached, str_of(key)), want = pub_get(plain, str_of(key));
+
+				assert_int_equal(got.p == NULL, want.p == NULL);
+				assert_true(str_eq(got, want));
+			}
+		}
+	}
+	pub_view_end(&cached);
+	pub_view_end(&plain);
+	pub_close(reader);
+	pub_close(writer);
+}
+
+/* More keys than it holds, most of them absent, displace each other and nothing worse. */
+static void test_cache_is_bounded(void **state)
+{
+	struct pub *writer = open_pub(true), *reader = open_pub(false);
+	struct pub_view *view = NULL;
+	char key[32];
+
+	put(writer, "host/a", "1");
+	put(writer, "empty", "");
+	assert_int_equal(pub_view_begin(reader, &view, NULL), 0);
+	pub_view_cache(view);
+	for (int i = 0; i < 100000; i++) {
+		snprintf(key, sizeof(key), "host/%d", i);
+		assert_false(pub_get(view, str_of(key)).p);
+	}
+	for (int i = 0; i < 2; i++) {
+		assert_str(pub_get(view, STR("host/a")), "1");
+		assert_str(pub_get(view, STR("empty")), "");
+		assert_false(pub_get(view, STR("")).p);
+	}
+	pub_view_end(&view);
+	pub_close(reader);
+	pub_close(writer);
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -670,6 +749,7 @@ int main(void)
 		TEST(test_keys),          TEST(test_batch),         TEST(test_walk),       TEST(test_two_processes),
 		TEST(test_killed_writer), TEST(test_killed_reader), TEST(test_full),       TEST(test_open_errors),
 		TEST(test_small_values),  TEST(test_api_value),     TEST(test_huge_count),
+		TEST(test_cache_sees_every_commit), TEST(test_cache_is_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
