@@ -18,7 +18,8 @@ MASK = '******'
 MYSQL = {'host': '10.10.10.10', 'port': '3306', 'database_name': 'testfdi', 'user_name': 'fditest',
          'password': 'Hidden.Secret-1', 'mode': 'default'}
 RDB = {**MYSQL, 'password': 'Hidden.Secret-2'}
-SSL = {'ssl_enable': True, 'trust_store': 'ts', 'trust_store_password': 'Hidden.Secret-3', 'trust_store_file_type': 'jks'}
+SSL = {'ssl_enable': True, 'trust_store': 'ts', 'trust_store_password': 'Hidden.Secret-3',
+        'trust_store_file_type': 'jks'}
 TWO_WAY = {**SSL, 'ssl_auth_method': 'two-way', 'key_store': 'Hidden.Secret-4', 'key_store_file_type': 'jks',
            'key_store_password': 'Hidden.Secret-5', 'key_store_key_password': 'Hidden.Secret-6'}
 LOGIN = {'user_name': 'someone', 'password': 'Hidden.Secret-7'}
@@ -27,17 +28,21 @@ MRS = {'config_file_name': 'conf.zip', 'config_file_content': 'SGlkZGVu.Secret',
 KINDS = [
     ('DB2', RDB), ('GAUSS100', {**RDB, 'gauss100_version': 'V300R001C00'}), ('OPENGAUSS', RDB), ('MYSQL', RDB),
     ('MYSQL', {'mode': 'professional', 'url': 'jdbc:mysql://h:3306/x', **LOGIN}), ('ORACLE', RDB),
-    ('ORACLE', {'mode': 'multiAddress', 'multi_oracle_address': [{'oracle_addresses': '10.1.1.1', 'oracle_port': '1521'}],
+    ('ORACLE', {'mode': 'multiAddress', 'multi_oracle_address': [{'oracle_addresses': '10.1.1.1',
+        'oracle_port': '1521'}],
                 'oracle_service_name': 'service', **LOGIN}),
     ('POSTGRESQL', RDB), ('SQLSERVER', RDB), ('TAURUS', RDB),
     ('DIS', {'ak': 'a', 'sk': 'Hidden.Secret-8', 'dis_tunnel_name': 't', 'dis_setting_type': 'basic'}), ('DWS', RDB),
     ('HIVE', RDB), ('MRSHBASE', MRS), ('MRSHDFS', {**MRS, 'hdfs_path': 'hdfs:///x'}),
     ('MRSHIVE', {**MRS, 'hdfs_path': 'hdfs:///x'}), ('MRSKAFKA', MRS), ('MRSREDIS', MRS), ('MRSCLICKHOUSE', MRS),
     ('FTP', {'ftp_connect_mode': 'active', 'ftp_protocol': 'ftp', **SERVER, **LOGIN}),
-    ('OBS', {'address': 'obs.example', 'port': '443', 'ak': 'a', 'sk': 'Hidden.Secret-9', 'bucket_name': 'b', 'https': True}),
-    ('ACTIVEMQ', {'broker': '10.1.1.1:61616', **LOGIN, **TWO_WAY}), ('ARTEMISMQ', {**SERVER, **LOGIN, 'ssl_enable': False}),
+    ('OBS', {'address': 'obs.example', 'port': '443', 'ak': 'a', 'sk': 'Hidden.Secret-9', 'bucket_name': 'b',
+        'https': True}),
+    ('ACTIVEMQ', {'broker': '10.1.1.1:61616', **LOGIN, **TWO_WAY}), ('ARTEMISMQ', {**SERVER, **LOGIN,
+        'ssl_enable': False}),
     ('IBMMQ', {**SERVER, **LOGIN, 'ibmmq_queue_manager': 'q', 'ibmmq_channel': 'c'}),
-    ('KAFKA', {'broker': '10.1.1.1:9092', 'ssl_enable': True, 'ssl_username': 'k', 'ssl_password': 'Hidden.Secret-10'}),
+    ('KAFKA', {'broker': '10.1.1.1:9092', 'ssl_enable': True, 'ssl_username': 'k',
+        'ssl_password': 'Hidden.Secret-10'}),
     ('MQS', {'broker': '10.1.1.1:9092', 'ssl': False}), ('RABBITMQ', {**SERVER, **LOGIN, **SSL}),
     ('HANA', RDB), ('MONGODB', {'address': '10.1.1.1:27017', **LOGIN}), ('REDIS', {'address': '10.1.1.1:6379'}),
     ('API', {'url': 'http%3A%2F%2Fexample%3A1080', 'api_method': 'GET', 'api_auth_detail': {'auth_method': 'none'}}),
@@ -46,7 +51,8 @@ KINDS = [
     ('WEBSOCKET', {'url': 'ws://example', 'auth_method': 'basicauth', **LOGIN}), ('LDAP', {'url': 'ldap://example'}),
     ('SAP', {**SERVER, **LOGIN, 'sap_client': '800', 'sap_sysnr': '00'}),
     ('SNMP', {**SERVER, 'snmp_version': 2, 'snmp_community': 'Hidden.Secret-12'}), ('AOMDP', {}),
-    ('ROCKETMQ', {'rocketmq_namesrv_addr': '10.1.1.1:9876', 'acl_enable': True, **LOGIN}), ('DM', RDB), ('CLICKHOUSE', RDB),
+    ('ROCKETMQ', {'rocketmq_namesrv_addr': '10.1.1.1:9876', 'acl_enable': True, **LOGIN}), ('DM', RDB),
+        ('CLICKHOUSE', RDB),
     ('HL7', {'hl7_position': 'source', 'hl7_whitelist_enable': False}),
     ('ROMA20MQS', {'namesrv_addr': '10.1.1.1:9876', 'app_id': 'a', 'app_secret': 'Hidden.Secret-13'}),
     ('IMF', {'mq_type': 'RabbitMQ', **SERVER, **LOGIN}),
@@ -77,7 +83,8 @@ def file(tmp_path_factory):
 
 
 def make(appiad, owner, name, kind, content, status=201, **fields):
-    r = appiad.call('POST', BASE, {'datasource_name': name, 'datasource_type': kind, 'app_id': owner, 'content': content,
+    r = appiad.call('POST', BASE, {'datasource_name': name, 'datasource_type': kind, 'app_id': owner,
+            'content': content,
                                    **fields})
     return ok(r, status)
 
@@ -116,7 +123,8 @@ def test_every_type(appiad, worker, owner, number):
         r = appiad.call('POST', f'{BASE}/{d["datasource_id"]}/test-connect')
         refused(r, 400, 'FDI.3016', 'No driver')
         assert kind in r.json['error_msg'] and 'installed' in r.json['error_msg'] and r.json['detail']
-        assert appiad.call('GET', f'{BASE}/{d["datasource_id"]}/tables', query={'direction_type': 'SOURCE'}).status == 400
+        assert appiad.call('GET', f'{BASE}/{d["datasource_id"]}/tables',
+                query={'direction_type': 'SOURCE'}).status == 400
 
 
 def test_no_secret_is_written(appiad, worker):
@@ -138,9 +146,11 @@ def test_no_secret_is_written(appiad, worker):
     ('KAFKA', {}, 'broker'), ('KAFKA', {'broker': 'b', 'ssl_enable': True}, 'ssl_username'),
     ('ACTIVEMQ', {'broker': 'b', **LOGIN, **SSL}, 'ssl_auth_method'),
     ('ACTIVEMQ', {'broker': 'b', **LOGIN, **SSL, 'ssl_auth_method': 'two-way'}, 'key_store'),
-    ('API', {'api_method': 'GET'}, 'url'), ('API', {'url': 'u', 'api_auth_detail': {'auth_method': 'basicauth'}}, 'user_name'),
+    ('API', {'api_method': 'GET'}, 'url'), ('API', {'url': 'u', 'api_auth_detail': {'auth_method': 'basicauth'}},
+        'user_name'),
     ('REDIS', {'address': 'a', 'redis_database': 'x'}, 'redis_database'), ('LDAP', {}, 'url'),
-    ('WEBSOCKET', {'url': 'u', 'auth_method': 'basicauth'}, 'user_name'), ('IMF', {'mq_type': 'RocketMQ', **LOGIN}, 'rocketmq'),
+    ('WEBSOCKET', {'url': 'u', 'auth_method': 'basicauth'}, 'user_name'), ('IMF', {'mq_type': 'RocketMQ', **LOGIN},
+        'rocketmq'),
     ('SQLITE', {}, 'database_name'), ('SQLITE', {'database_name': 'relative.db'}, 'database_name'),
     ('SQLITE', {'database_name': '/tmp/../etc/x'}, 'database_name'), ('HL7', {}, 'hl7_position'),
     ('OBS', {'address': 'a', 'ak': 'a', 'sk': 's'}, 'bucket_name')])
@@ -233,14 +243,18 @@ def test_sqlite(appiad, worker, owner, file):
     path = f'{BASE}/{d["datasource_id"]}'
     assert ok(appiad.call('POST', path + '/test-connect')) == {'result': True}
     assert ok(appiad.call('GET', path + '/tables', query={'direction_type': 'SOURCE'}))['tables'] == ['big', 'town']
-    assert ok(appiad.call('GET', path + '/tables', query={'direction_type': 'SOURCE', 'filter': 'TOW'}))['tables'] == ['town']
-    columns = ok(appiad.call('GET', path + '/columns', query={'direction_type': 'TARGET', 'table_name': 'town'}))['columns']
+    assert ok(appiad.call('GET', path + '/tables', query={'direction_type': 'SOURCE',
+            'filter': 'TOW'}))['tables'] == ['town']
+    columns = ok(appiad.call('GET', path + '/columns', query={'direction_type': 'TARGET',
+            'table_name': 'town'}))['columns']
     assert [c['field_name'] for c in columns] == ['id', 'name', 'area']
-    assert columns[0]['primary'] == 'true' and columns[1]['null_able'] == 'false' and columns[1]['field_length'] == '40'
+    assert columns[0]['primary'] == 'true' and columns[1]['null_able'] == 'false'
+    assert columns[1]['field_length'] == '40'
     assert columns[2]['decimal_digits'] == '2' and 'decimal_digits' not in columns[1]
     again = ok(appiad.call('GET', path + '/columns', query={'direction_type': 'TARGET', 'table_name': 'main.town'}))
     assert again['columns'] == columns
-    refused(appiad.call('GET', path + '/columns', query={'direction_type': 'SOURCE', 'table_name': 'village'}), 500, 'FDI.3126')
+    refused(appiad.call('GET', path + '/columns', query={'direction_type': 'SOURCE', 'table_name': 'village'}), 500,
+            'FDI.3126')
     sql = ok(appiad.call('POST', path + '/test-sql', {'sql': 'select name, area from town where id = 1'}))
     assert [c['field_name'] for c in sql['columns']] == ['name', 'area']
     refused(appiad.call('POST', path + '/test-sql', {'sql': 'selec name'}), 400, 'FDI.3035')
@@ -252,7 +266,8 @@ def test_sqlite(appiad, worker, owner, file):
 
 
 def test_connect_before_saving(appiad, worker, owner, file):
-    body = {'datasource_name': 'new', 'datasource_type': 'SQLITE', 'app_id': owner, 'content': {'database_name': file}}
+    body = {'datasource_name': 'new', 'datasource_type': 'SQLITE', 'app_id': owner,
+            'content': {'database_name': file}}
     assert ok(appiad.call('POST', BASE + '/any/test-connect', body)) == {'result': True}
     r = appiad.call('POST', BASE + '/any/test-connect', {**body, 'content': {'database_name': file + '.absent'}})
     refused(r, 400, 'FDI.3016')
@@ -316,7 +331,8 @@ def test_stored_secret_is_kept(appiad, worker, owner):
     assert sent(path) == 'Hidden.Secret-2', 'testing changes nothing'
     ok(appiad.call('PUT', path, {**body, 'content': {**content, 'password': 'Hidden.Secret-new'}}))
     assert sent(path) == 'Hidden.Secret-new'
-    refused(appiad.call('PUT', path, {**body, 'datasource_type': 'DB2', 'content': without}), 400, 'FDI.3033', 'password')
+    refused(appiad.call('PUT', path, {**body, 'datasource_type': 'DB2', 'content': without}), 400, 'FDI.3033',
+            'password')
     server.close()
 
 

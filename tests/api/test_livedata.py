@@ -50,7 +50,8 @@ def make(appiad, owner, name, **fields):
 
 
 def data(appiad, backend, source, *texts, **fields):
-    scripts = [{'ds_id': source, 'type': 'SQL', 'object_name': f'object{i}' if i else 'towns', 'content': b64(t), **fields}
+    scripts = [{'ds_id': source, 'type': 'SQL', 'object_name': f'object{i}' if i else 'towns', 'content': b64(t),
+            **fields}
                for i, t in enumerate(texts)]
     return ok(appiad.call('POST', f'{BASE}/{backend}/scripts', {'api_type': 'data', 'scripts': scripts}))
 
@@ -80,12 +81,15 @@ def test_documented_example(appiad, owner):
     assert done['status'] == 3 and done['type'] == 'function' and done['scripts'][0]['object_name'] == 'fun'
     assert done['scripts'][0]['created_time'] and 'ds_id' not in done['scripts'][0]
     assert ok(appiad.call('GET', path)) == done
-    changed = ok(appiad.call('PUT', path, {**EXAMPLE, 'name': 'renamed', 'path': '/x', 'method': 'POST', 'roma_app_id': owner,
+    changed = ok(appiad.call('PUT', path, {**EXAMPLE, 'name': 'renamed', 'path': '/x', 'method': 'POST',
+            'roma_app_id': owner,
                                            'description': 'text', 'parameters': [{'name': 'p', 'in': 'Headers'}]}))
     assert (changed['name'], changed['path'], changed['method']) == ('renamed', '/x', 'POST')
-    assert changed['scripts'] == done['scripts'] and changed['status'] == 3 and not changed['parameters'][0]['required']
+    assert changed['scripts'] == done['scripts'] and changed['status'] == 3
+    assert not changed['parameters'][0]['required']
     assert appiad.call('DELETE', path).status == 204
-    for method, tail, body in (('GET', '', None), ('PUT', '', {**EXAMPLE, 'roma_app_id': owner}), ('DELETE', '', None),
+    for method, tail, body in (('GET', '', None), ('PUT', '', {**EXAMPLE, 'roma_app_id': owner}), ('DELETE', '',
+            None),
                                ('POST', '/scripts', scripts), ('POST', '/test', {}), ('GET', '/test', None),
                                ('POST', '/deploy', {'deploy_front_api': False}), ('GET', '/deploy', None),
                                ('POST', '/undeploy', None)):
@@ -98,10 +102,13 @@ def test_documented_example(appiad, owner):
     ({'path': 'x/y'}, 'APIG.2011'), ({'path': '/'}, 'APIG.2005'), ({'path': '/ä'}, 'APIG.2011'),
     ({'method': 'PATCH'}, 'APIG.2012'), ({'method': None}, 'APIG.2001'), ({'version': None}, 'APIG.2001'),
     ({'version': '1 0'}, 'APIG.2011'), ({'version': 'x' * 64}, 'APIG.2006'), ({'content_type': 'csv'}, 'APIG.2011'),
-    ({'content_type': None}, 'APIG.2001'), ({'roma_app_id': None}, 'APIG.2001'), ({'roma_app_id': 'unknown'}, 'APIG.3004'),
-    ({'description': '<b>'}, 'APIG.2011'), ({'description': 'x' * 1001}, 'APIG.2006'), ({'return_format': 'x'}, 'APIG.2012'),
+    ({'content_type': None}, 'APIG.2001'), ({'roma_app_id': None}, 'APIG.2001'), ({'roma_app_id': 'unknown'},
+        'APIG.3004'),
+    ({'description': '<b>'}, 'APIG.2011'), ({'description': 'x' * 1001}, 'APIG.2006'), ({'return_format': 'x'},
+        'APIG.2012'),
     ({'parameters': [{'name': 'a'}]}, 'APIG.2001'), ({'parameters': [{'in': 'Headers'}]}, 'APIG.2001'),
-    ({'parameters': [{'name': 'a', 'in': 'Path'}]}, 'APIG.2012'), ({'parameters': [{'name': '1a', 'in': 'Headers'}]}, 'APIG.2011'),
+    ({'parameters': [{'name': 'a', 'in': 'Path'}]}, 'APIG.2012'), ({'parameters': [{'name': '1a',
+        'in': 'Headers'}]}, 'APIG.2011'),
     ({'parameters': [{'name': 'x' * 33, 'in': 'Headers'}]}, 'APIG.2006'),
     ({'parameters': [{'name': 'a', 'in': 'Headers', 'description': '<'}]}, 'APIG.2011'),
     ({'parameters': [{'name': 'a', 'in': 'Body'}]}, 'APIG.2011'),
@@ -125,10 +132,13 @@ def test_unique(appiad, owner):
     check = BASE + '/check'
     refused(appiad.call('POST', check, {'type': 'name', 'ld_api_name': 'unique'}), 400, 'APIG.3215',
             'The livedata API name already exists')
-    refused(appiad.call('POST', check, {'type': 'path', 'ld_api_method': 'GET', 'ld_api_path': '/unique'}), 400, 'APIG.3314')
+    refused(appiad.call('POST', check, {'type': 'path', 'ld_api_method': 'GET', 'ld_api_path': '/unique'}), 400,
+            'APIG.3314')
     assert appiad.call('POST', check, {'type': 'name', 'ld_api_name': 'free'}).status == 204
-    assert appiad.call('POST', check, {'type': 'path', 'ld_api_method': 'PUT', 'ld_api_path': '/unique'}).status == 204
-    for body in ({'type': 'name'}, {'type': 'path', 'ld_api_path': '/x'}, {'type': 'path', 'ld_api_method': 'GET'}, {}):
+    assert appiad.call('POST', check, {'type': 'path', 'ld_api_method': 'PUT',
+            'ld_api_path': '/unique'}).status == 204
+    for body in ({'type': 'name'}, {'type': 'path', 'ld_api_path': '/x'}, {'type': 'path', 'ld_api_method': 'GET'},
+            {}):
         refused(appiad.call('POST', check, body), 400, 'APIG.2001')
     refused(appiad.call('POST', check, {'type': 'colour'}), 400, 'APIG.2012')
 
@@ -144,11 +154,13 @@ def test_list(appiad, owner):
         return [a['name'] for a in page['apis']]
 
     assert names(name='LIST_') == ['list_x', 'list_2', 'list_1', 'list_0']
-    assert names(name='list_', precise_search='name') == [] and names(name='list_1', precise_search='name') == ['list_1']
+    assert names(name='list_', precise_search='name') == []
+    assert names(name='list_1', precise_search='name') == ['list_1']
     assert names(path='/list_', app_id=other) == ['list_x'] and names(app_name='other', name='list_') == ['list_x']
     assert names(path='/list_2', precise_search='name,path') == ['list_2']
     assert names(name='list_', status='3') == ['list_0'] and names(name='list_', status='4') == []
-    assert names(name='list_', offset=1, limit=2) == ['list_2', 'list_1'] and names(name='list_', offset=-5, limit=1) == ['list_x']
+    assert names(name='list_', offset=1, limit=2) == ['list_2', 'list_1']
+    assert names(name='list_', offset=-5, limit=1) == ['list_x']
     for query in ({'limit': 0}, {'limit': 501}, {'status': '2'}, {'offset': 'x'}):
         assert appiad.call('GET', BASE, query=query).status == 400, query
 
@@ -181,7 +193,8 @@ def test_scripts_refused(appiad, worker, owner, source):
     done = data(appiad, backend, source, 'select 1', 'select 2')
     assert [s['object_name'] for s in done['scripts']] == ['towns', 'object1']
     assert done['scripts'][0]['ds_name'] == 'towns' and done['scripts'][0]['ds_type'] == 'sqlite'
-    assert [s['object_name'] for s in data(appiad, backend, source, 'select 3')['scripts']] == ['towns'], 'replaced as a whole'
+    assert [s['object_name'] for s in data(appiad, backend, source,
+            'select 3')['scripts']] == ['towns'], 'replaced as a whole'
 
 
 def test_source_stays_while_used(appiad, owner, tmp_path):
@@ -219,7 +232,8 @@ def test_test(appiad, worker, owner, source):
     refused(appiad.call('POST', path, {}), 400, 'APIG.3503')
     data(appiad, backend, source, TOWNS)
     r = ok(appiad.call('POST', path, {'parameters': [{'name': 'name', 'in': 'Parameters', 'default': 'Rome'}]}))
-    assert r['test_status_code'] == '200' and json.loads(r['test_response']) == {'towns': [{'name': 'Rome', 'area': 1285.31}]}
+    assert r['test_status_code'] == '200'
+    assert json.loads(r['test_response']) == {'towns': [{'name': 'Rome', 'area': 1285.31}]}
     assert r['test_method'] == 'GET' and r['ld_api_id'] == backend and r['test_used_time'] >= 0 and r['test_id'] > 0
     assert r['test_operator'] == appiad.credentials['project_id'] and r['test_date'].endswith('Z')
     asked = json.loads(r['test_request'])
@@ -231,7 +245,8 @@ def test_test(appiad, worker, owner, source):
     failed = ok(appiad.call('POST', path, {}))
     assert failed['test_status_code'] == '500' and any('village' in line for line in failed['debug_log'])
     page = ok(appiad.call('GET', path))
-    assert page['total'] == page['size'] == 3 and [t['test_status_code'] for t in page['histories']] == ['500', '200', '200']
+    assert page['total'] == page['size'] == 3
+    assert [t['test_status_code'] for t in page['histories']] == ['500', '200', '200']
     assert page['histories'][2] == {k: v for k, v in r.items() if k != 'debug_log'}
     assert ok(appiad.call('GET', path, query={'limit': 1, 'offset': 1}))['histories'][0]['test_status_code'] == '200'
     assert 'invalid' not in str(page)
@@ -269,13 +284,16 @@ def test_deploy(appiad, worker, owner, source):
     full = {'deploy_front_api': True, 'auth_type': 'APP', 'group_id': g, 'env_id': RELEASE, 'roma_app_id': owner}
     for change, status, code in (({'auth_type': None}, 400, 'APIG.2001'), ({'group_id': None}, 400, 'APIG.2001'),
                                  ({'env_id': None}, 400, 'APIG.2001'), ({'roma_app_id': other}, 409, 'APIG.3479'),
-                                 ({'auth_type': 'MAGIC'}, 400, 'APIG.2012'), ({'group_id': 'unknown'}, 404, 'APIG.3001'),
-                                 ({'auth_type': 'AUTHORIZER'}, 400, 'APIG.2001'), ({'ld_api_id': 'x'}, 400, 'APIG.2011'),
+                                 ({'auth_type': 'MAGIC'}, 400, 'APIG.2012'), ({'group_id': 'unknown'}, 404,
+                                     'APIG.3001'),
+                                 ({'auth_type': 'AUTHORIZER'}, 400, 'APIG.2001'), ({'ld_api_id': 'x'}, 400,
+                                     'APIG.2011'),
                                  ({'env_id': 'unknown'}, 404, 'APIG.3003'), ({'retry_count': '11'}, 400, None),
                                  ({'backend_timeout': 0}, 400, None), ({'protocol': 'FTP'}, 400, None)):
         r = appiad.call('POST', path + '/deploy', {**full, **change})
         assert r.status == status and code in (None, r.json['error_code']), (change, r)
-    assert ok(appiad.call('GET', path))['status'] == 3 and worker.backend(backend).status == 404, 'nothing half deployed'
+    assert ok(appiad.call('GET', path))['status'] == 3
+    assert worker.backend(backend).status == 404, 'nothing half deployed'
     first = deploy(appiad, backend, group_id=g, roma_app_id=owner, path='/front', method='GET')
     assert first['api_definition']['status'] == 4 and first['api_definition']['scripts'][0]['ds_id'] == source
     assert first['ld_api_id'] == backend and first['group_id'] == g and first['env_id'] == RELEASE
@@ -297,14 +315,17 @@ def test_deploy(appiad, worker, owner, source):
     assert worker.backend(backend, path='/?name=Milan').json == {'towns': [{'n': 2}]}
     front = ok(appiad.call('GET', f'{V2}/apis/{first["api_id"]}'))
     assert front['req_uri'] == '/front2' and front['auth_type'] == 'NONE'
-    refused(appiad.call('POST', path + '/deploy', {**full, 'group_id': group(appiad, roma_app_id=owner)}), 409, 'APIG.3490')
+    refused(appiad.call('POST', path + '/deploy', {**full, 'group_id': group(appiad, roma_app_id=owner)}), 409,
+            'APIG.3490')
     history = ok(appiad.call('GET', path + '/deploy'))
-    assert history['total'] == history['size'] == 2 and {h['id'] for h in history['histories']} == {first['id'], second['id']}
+    assert history['total'] == history['size'] == 2
+    assert {h['id'] for h in history['histories']} == {first['id'], second['id']}
     assert appiad.call('POST', path + '/undeploy').status == 204
     assert worker.backend(backend).status == 404 and ok(appiad.call('GET', path))['status'] == 3
     refused(appiad.call('GET', f'{V2}/apis/{first["api_id"]}'), 404, 'APIG.3002')
     again = deploy(appiad, backend, group_id=g)
-    assert again['api_id'] != first['api_id'] and ok(appiad.call('GET', f'{V2}/apis/{again["api_id"]}'))['req_uri'] == '/deployed'
+    assert again['api_id'] != first['api_id']
+    assert ok(appiad.call('GET', f'{V2}/apis/{again["api_id"]}'))['req_uri'] == '/deployed'
     assert appiad.call('POST', path + '/undeploy').status == 204
     assert appiad.call('DELETE', path).status == 204
 
@@ -338,7 +359,8 @@ def test_roles(appiad, worker, owner, source):
     refused(appiad.call('GET', path, token=token), 403, 'APIG.1139')
     assert ok(appiad.call('GET', BASE, token=token))['total'] == 0
     member(appiad, mine, uid, 'read')
-    assert appiad.call('GET', path, token=token).status == 200 and ok(appiad.call('GET', BASE, token=token))['total'] == 1
+    assert appiad.call('GET', path, token=token).status == 200
+    assert ok(appiad.call('GET', BASE, token=token))['total'] == 1
     script = {'api_type': 'data', 'scripts': [{'ds_id': source, 'object_name': 'a', 'content': b64('select 1')}]}
     body = {**EXAMPLE, 'name': 'by_member', 'path': '/by_member', 'roma_app_id': mine}
     refused(appiad.call('POST', BASE, body, token=token), 403, 'APIG.1141')
@@ -355,14 +377,16 @@ def test_roles(appiad, worker, owner, source):
 
 def test_first_start(appiad, worker, owner, source):
     """The calls that the sample of the first start makes."""
-    body = {'name': 'sample_cities', 'path': '/sample/cities', 'method': 'GET', 'roma_app_id': owner, 'version': '1.0',
+    body = {'name': 'sample_cities', 'path': '/sample/cities', 'method': 'GET', 'roma_app_id': owner,
+            'version': '1.0',
             'content_type': 'json', 'return_format': False,
             'parameters': [{'name': 'name', 'in': 'Parameters', 'required': False}]}
     backend = ok(appiad.call('POST', BASE, body), 201)['id']
     data(appiad, backend, source, TOWNS)
     groups = ok(appiad.call('GET', V2 + '/api-groups'))['groups']
     default = next(g['id'] for g in groups if g['name'] == 'DEFAULT')
-    r = deploy(appiad, backend, roma_app_id=owner, auth_type='NONE', group_id=default, method='GET', path='/sample/cities',
+    r = deploy(appiad, backend, roma_app_id=owner, auth_type='NONE', group_id=default, method='GET',
+            path='/sample/cities',
                protocol='BOTH')
     assert r['api_id'] and worker.backend(backend, path='/').status == 200
 

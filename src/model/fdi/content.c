@@ -40,7 +40,8 @@ static const struct json *walk_params(const struct walk *w, const struct json *i
 	copy = json_new_object(w->m->arena);
 	for (size_t i = 0; json_member(in, i, &name, &value); i++) {
 		if (secret_name(name) && json_kind(value) == JSON_STRING) {
-			struct str changed = w->change(w->m, json_str(value), json_str(json_get(old, arena_cstr(w->m->arena, name))));
+			struct str changed = w->change(w->m, json_str(value),
+						       json_str(json_get(old, arena_cstr(w->m->arena, name))));
 
 			if (changed.p)
 				json_set(copy, name, json_new_str(w->m->arena, changed));
@@ -69,14 +70,14 @@ static void *walk_struct(const struct walk *w, const struct json_schema *schema,
 			*(void **)at = walk_struct(w, f->schema, *(void **)at, before ? *(void *const *)before : NULL);
 		} else if ((f->schema->kind == JSON_ANY || f->schema->kind == JSON_MAP) && *(const struct json **)at) {
 			*(const struct json **)at = walk_params(w, *(const struct json **)at,
-			                                        before ? *(const struct json *const *)before : NULL);
+								before ? *(const struct json *const *)before : NULL);
 		}
 	}
 	return copy;
 }
 
 static struct fdi_content *walk(struct model *m, change_secret *change, const struct fdi_content *in,
-                                const struct fdi_content *old)
+				const struct fdi_content *old)
 {
 	struct walk w = {m, change};
 

@@ -39,7 +39,8 @@ static const struct content_rule rules[] = {
 	{"ACTIVEMQ", NULL, "user_name password"},
 	{"ARTEMISMQ RABBITMQ", NULL, "host port user_name password"},
 	{"IBMMQ", NULL, "host port user_name password ibmmq_queue_manager ibmmq_channel"},
-	{"ACTIVEMQ ARTEMISMQ RABBITMQ IBMMQ", "ssl_enable=true", "trust_store trust_store_password trust_store_file_type"},
+	{"ACTIVEMQ ARTEMISMQ RABBITMQ IBMMQ", "ssl_enable=true",
+	 "trust_store trust_store_password trust_store_file_type"},
 	{"ACTIVEMQ ARTEMISMQ", "ssl_enable=true", "ssl_auth_method"},
 	{"ACTIVEMQ ARTEMISMQ", "ssl_enable=true ssl_auth_method=two-way",
 	 "key_store key_store_file_type key_store_password key_store_key_password"},
@@ -147,8 +148,9 @@ static int check_needs(struct model *m, struct str type, const struct fdi_conten
 		while (any.p && !found)
 			found = str_trim(value_of(&doc_fdi_content, in, str_cut(&any, '|'))).n > 0;
 		if (!found)
-			return err_set(&m->err, ERR_FDI_3033, "body.content.%.*s: is required for %.*s%s%s", STR_FMT(names),
-			               STR_FMT(type), rule->when ? " with " : "", rule->when ? rule->when : "");
+			return err_set(&m->err, ERR_FDI_3033, "body.content.%.*s: is required for %.*s%s%s",
+				       STR_FMT(names), STR_FMT(type), rule->when ? " with " : "",
+				       rule->when ? rule->when : "");
 	}
 	return 0;
 }
@@ -158,7 +160,7 @@ static int check_mode(struct model *m, struct str type, struct str mode)
 	for (size_t i = 0; i < ARRAY_LEN(modes) && mode.n; i++)
 		if (in_list(modes[i].types, type, ' ') && !in_list(modes[i].needs, mode, ' '))
 			return err_set(&m->err, ERR_FDI_3033, "body.content.mode: %.*s has no mode %.*s", STR_FMT(type),
-			               STR_FMT(mode));
+				       STR_FMT(mode));
 	return 0;
 }
 
@@ -177,7 +179,8 @@ static int check_file(struct model *m, struct str path)
 	char real[PATH_MAX], home[PATH_MAX];
 
 	if (path.p[0] != '/' || memchr(path.p, 0, path.n) || str_contains(path, STR("/../")))
-		return err_set(&m->err, ERR_FDI_3033, "body.content.database_name: must be the absolute path of a file");
+		return err_set(&m->err, ERR_FDI_3033,
+			       "body.content.database_name: must be the absolute path of a file");
 	if (!realpath(arena_cstr(m->arena, path), real) || !realpath(arena_cstr(m->arena, m->settings->data_dir), home))
 		return 0; /* to be made later; connecting needs a file */
 	size_t n = strlen(home);

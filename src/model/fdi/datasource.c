@@ -8,10 +8,10 @@
 #define MAX_LIMIT 200 /* what the reply may hold */
 
 /* Parameters: user. */
-#define COLUMNS \
-	"SELECT d.id, d.instance_id, d.app_id, a.name, d.name, d.type, d.description, d.created_ms, d.updated_ms," \
+#define COLUMNS                                                                                                        \
+	"SELECT d.id, d.instance_id, d.app_id, a.name, d.name, d.type, d.description, d.created_ms, d.updated_ms,"     \
 	" d.content, a.created_by, COALESCE(u.roles, 0)"
-#define TABLES \
+#define TABLES                                                                                                         \
 	" FROM datasource d JOIN app a ON a.id = d.app_id LEFT JOIN app_user u ON u.app_id = a.id AND u.user_id = ?"
 
 static int allow(struct model *m, struct str instance_id, struct str app_id, enum app_role role)
@@ -77,7 +77,7 @@ static int load(struct model *m, struct str instance_id, struct str id, struct d
 {
 	struct store_rows *rows;
 	int rc = store_query(m->tx, &m->err, &rows, COLUMNS TABLES " WHERE d.id = ? AND d.instance_id = ?", "sss",
-	                     m->who ? m->who->user_id : STR(""), id, instance_id);
+			     m->who ? m->who->user_id : STR(""), id, instance_id);
 
 	if (rc)
 		return rc;
@@ -121,7 +121,7 @@ static int check_name(struct model *m, struct str instance_id, struct str name)
 	bool found;
 	int64_t one;
 	int rc = store_get_int(m->tx, &m->err, &one, &found,
-	                       "SELECT 1 FROM datasource WHERE instance_id = ? AND name = ?", "ss", instance_id, name);
+			       "SELECT 1 FROM datasource WHERE instance_id = ? AND name = ?", "ss", instance_id, name);
 
 	if (rc == 0 && found)
 		return err_set(&m->err, ERR_FDI_3033, "body.datasource_name: another data source has this name");
@@ -132,13 +132,13 @@ static int check_quota(struct model *m, struct str instance_id)
 {
 	int64_t n;
 	int rc = store_get_int(m->tx, &m->err, &n, NULL, "SELECT COUNT(*) FROM datasource WHERE instance_id = ?", "s",
-	                       instance_id);
+			       instance_id);
 
 	return rc || n < DATASOURCE_MAX ? rc : err_set(&m->err, ERR_FDI_3057, NULL);
 }
 
 int datasource_create(struct model *m, struct str instance_id, const struct fdi_datasource *in,
-                      struct fdi_datasource *ret)
+		      struct fdi_datasource *ret)
 {
 	struct fdi_content *sealed = content_seal(m, in->content, NULL);
 	struct str id = rnd_id(m->arena);
@@ -151,11 +151,12 @@ int datasource_create(struct model *m, struct str instance_id, const struct fdi_
 	if (rc == 0)
 		rc = check_quota(m, instance_id);
 	if (rc == 0)
-		rc = store_exec(m->tx, &m->err, NULL,
-		                "INSERT INTO datasource (id, instance_id, app_id, name, type, description, content, created_ms,"
-		                " updated_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		                "ssssssdii", id, instance_id, in->app_id, in->datasource_name, in->datasource_type,
-		                in->description.p ? in->description : STR(""), &doc_fdi_content, sealed, m->now_ms, m->now_ms);
+		rc = store_exec(
+			m->tx, &m->err, NULL,
+			"INSERT INTO datasource (id, instance_id, app_id, name, type, description, content, created_ms,"
+			" updated_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+			"ssssssdii", id, instance_id, in->app_id, in->datasource_name, in->datasource_type,
+			in->description.p ? in->description : STR(""), &doc_fdi_content, sealed, m->now_ms, m->now_ms);
 	if (rc == 0)
 		rc = store_outbox(m->tx, &m->err, STR("datasource"), id);
 	return rc ? rc : datasource_show(m, instance_id, id, ret);
@@ -175,10 +176,14 @@ int datasource_show(struct model *m, struct str instance_id, struct str id, stru
 }
 
 /* "%" fits everything. */
-#define FILTERS \
-	" WHERE d.instance_id = ? AND LOWER(d.name) LIKE ? ESCAPE '\\' AND (CAST(? AS TEXT) IS NULL OR d.type = ?)" \
+#define FILTERS                                                                                                        \
+	" WHERE d.instance_id = ? AND LOWER(d.name) LIKE ? ESCAPE '\\' AND (CAST(? AS TEXT) IS NULL OR d.type = ?)"    \
 	" AND (CAST(? AS TEXT) IS NULL OR d.app_id = ?)" APP_VISIBLE("d.app_id")
-#define FILTER_TYPES "ss" "ss" "ss" "sss"
+#define FILTER_TYPES                                                                                                   \
+	"ss"                                                                                                           \
+	"ss"                                                                                                           \
+	"ss"                                                                                                           \
+	"sss"
 
 static int order(struct model *m, const struct fdi_list_datasources_in *in, const char **ret)
 {
@@ -188,7 +193,8 @@ static int order(struct model *m, const struct fdi_list_datasources_in *in, cons
 		return err_set(&m->err, ERR_FDI_3049, NULL);
 	if (in->sort_type.n && !up && !str_eq_nocase(in->sort_type, STR("DESC")))
 		return err_set(&m->err, ERR_FDI_3049, NULL);
-	*ret = up ? " ORDER BY d.created_ms, d.id LIMIT ? OFFSET ?" : " ORDER BY d.created_ms DESC, d.id LIMIT ? OFFSET ?";
+	*ret = up ? " ORDER BY d.created_ms, d.id LIMIT ? OFFSET ?"
+		  : " ORDER BY d.created_ms DESC, d.id LIMIT ? OFFSET ?";
 	return 0;
 }
 
@@ -199,7 +205,9 @@ static struct str given(struct str s)
 
 int datasource_list(struct model *m, const struct fdi_list_datasources_in *in, struct fdi_datasource_list *ret)
 {
-	int64_t limit = !in->has_limit || in->limit == 0 ? DEFAULT_LIMIT : in->limit > MAX_LIMIT ? MAX_LIMIT : in->limit;
+	int64_t limit = !in->has_limit || in->limit == 0 ? DEFAULT_LIMIT
+			: in->limit > MAX_LIMIT          ? MAX_LIMIT
+							 : in->limit;
 	struct str name = store_like(m->arena, given(in->name)), type = given(in->datasource_type);
 	struct str app = given(in->app_id), me = app_visible_user(m), instance = in->instance_id;
 	struct store_rows *rows;
@@ -215,12 +223,11 @@ int datasource_list(struct model *m, const struct fdi_list_datasources_in *in, s
 	if (rc || in->custom_plugin_id.n || str_is(in->customized, "true"))
 		return rc;
 	rc = store_get_int(m->tx, &m->err, &ret->total, NULL, "SELECT COUNT(*) FROM datasource d" FILTERS, FILTER_TYPES,
-	                   instance, name, type, type, app, app, me, me, me);
+			   instance, name, type, type, app, app, me, me, me);
 	if (rc == 0)
-		rc = store_query(m->tx, &m->err, &rows,
-		                 arena_fmt(m->arena, "%s%s", COLUMNS TABLES FILTERS, sql).p, "s" FILTER_TYPES "ii",
-		                 m->who ? m->who->user_id : STR(""), instance, name, type, type, app, app, me, me, me, limit,
-		                 in->has_offset ? in->offset : (int64_t)0);
+		rc = store_query(m->tx, &m->err, &rows, arena_fmt(m->arena, "%s%s", COLUMNS TABLES FILTERS, sql).p,
+				 "s" FILTER_TYPES "ii", m->who ? m->who->user_id : STR(""), instance, name, type, type,
+				 app, app, me, me, me, limit, in->has_offset ? in->offset : (int64_t)0);
 	if (rc)
 		return rc;
 	while (ret->entities.n < (size_t)limit && store_next(rows)) {
@@ -241,8 +248,8 @@ static int check_type(struct model *m, const struct datasource *old, struct str 
 
 	if (str_eq(old->type, type))
 		return 0;
-	int rc = store_get_int(m->tx, &m->err, &one, &found, "SELECT 1 FROM livedata_source WHERE datasource_id = ? LIMIT 1",
-	                       "s", old->id);
+	int rc = store_get_int(m->tx, &m->err, &one, &found,
+			       "SELECT 1 FROM livedata_source WHERE datasource_id = ? LIMIT 1", "s", old->id);
 
 	if (rc == 0 && found)
 		return err_set(&m->err, ERR_FDI_3033, "body.datasource_type: custom back ends use the data source");
@@ -261,7 +268,7 @@ static int check_change(struct model *m, const struct datasource *old, const str
 }
 
 int datasource_update(struct model *m, struct str instance_id, struct str id, const struct fdi_datasource *in,
-                      struct fdi_datasource *ret)
+		      struct fdi_datasource *ret)
 {
 	struct datasource old;
 	int rc = datasource_get(m, instance_id, id, APP_MODIFY, &old);
@@ -275,11 +282,12 @@ int datasource_update(struct model *m, struct str instance_id, struct str id, co
 
 	rc = content_check(m, in->datasource_type, sealed);
 	if (rc == 0)
-		rc = store_exec(m->tx, &m->err, NULL,
-		                "UPDATE datasource SET app_id = ?, name = ?, type = ?, description = COALESCE(?, description),"
-		                " content = ?, updated_ms = ? WHERE id = ?",
-		                "ssssdis", in->app_id, in->datasource_name, in->datasource_type, in->description,
-		                &doc_fdi_content, sealed, m->now_ms, id);
+		rc = store_exec(
+			m->tx, &m->err, NULL,
+			"UPDATE datasource SET app_id = ?, name = ?, type = ?, description = COALESCE(?, description),"
+			" content = ?, updated_ms = ? WHERE id = ?",
+			"ssssdis", in->app_id, in->datasource_name, in->datasource_type, in->description,
+			&doc_fdi_content, sealed, m->now_ms, id);
 	if (rc == 0)
 		rc = store_outbox(m->tx, &m->err, STR("datasource"), id);
 	return rc ? rc : datasource_show(m, instance_id, id, ret);
@@ -293,10 +301,11 @@ int datasource_delete(struct model *m, struct str instance_id, struct str id)
 	int rc = datasource_get(m, instance_id, id, APP_DELETE, &d);
 
 	if (rc == 0)
-		rc = store_get_int(m->tx, &m->err, &one, &used, "SELECT 1 FROM livedata_source WHERE datasource_id = ? LIMIT 1",
-		                   "s", id);
+		rc = store_get_int(m->tx, &m->err, &one, &used,
+				   "SELECT 1 FROM livedata_source WHERE datasource_id = ? LIMIT 1", "s", id);
 	if (rc == 0 && used)
-		return err_set_text(&m->err, ERR_FDI_3121, "Failed to delete the data source: custom back ends use it.");
+		return err_set_text(&m->err, ERR_FDI_3121,
+				    "Failed to delete the data source: custom back ends use it.");
 	if (rc == 0)
 		rc = store_exec(m->tx, &m->err, NULL, "DELETE FROM datasource WHERE id = ?", "s", id);
 	return rc ? rc : store_outbox(m->tx, &m->err, STR("datasource"), id);

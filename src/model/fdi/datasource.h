@@ -24,11 +24,11 @@ int datasource_get(struct model *m, struct str instance_id, struct str id, enum 
 int datasource_encode(struct model *m, const struct datasource *source, struct buf *out);
 
 int datasource_create(struct model *m, struct str instance_id, const struct fdi_datasource *in,
-                      struct fdi_datasource *ret);
+		      struct fdi_datasource *ret);
 int datasource_list(struct model *m, const struct fdi_list_datasources_in *in, struct fdi_datasource_list *ret);
 int datasource_show(struct model *m, struct str instance_id, struct str id, struct fdi_datasource *ret);
 int datasource_update(struct model *m, struct str instance_id, struct str id, const struct fdi_datasource *in,
-                      struct fdi_datasource *ret);
+		      struct fdi_datasource *ret);
 /* ERR_FDI_3121 while custom back ends use it. */
 int datasource_delete(struct model *m, struct str instance_id, struct str id);
 
@@ -37,13 +37,13 @@ int datasource_delete(struct model *m, struct str instance_id, struct str id);
 /* in NULL: as it is stored. Otherwise as the body says it would be; secrets it leaves out are the stored ones.
  * ERR_FDI_3016 with the reason. */
 int datasource_test(struct model *m, struct str instance_id, struct str id, const struct fdi_datasource *in,
-                    struct fdi_datasource_test *ret);
+		    struct fdi_datasource_test *ret);
 int datasource_tables(struct model *m, const struct fdi_list_datasource_tables_in *in,
-                      struct fdi_datasource_table_list *ret);
+		      struct fdi_datasource_table_list *ret);
 /* ERR_FDI_3126. */
 int datasource_columns(struct model *m, const struct fdi_list_datasource_columns_in *in, struct fdi_column_list *ret);
 /* The columns that the statement would give. It is not run. ERR_FDI_3035. */
 int datasource_describe(struct model *m, struct str instance_id, struct str id, struct str sql,
-                        struct fdi_column_list *ret);
+			struct fdi_column_list *ret);
 
 #endif

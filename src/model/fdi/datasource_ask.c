@@ -21,11 +21,12 @@ static int ask(struct model *m, const char *operation, struct buf *body, const s
 {
 	buf_char(body, '}');
 	return body->failed ? err_set(&m->err, ERR_FDI_3002, "the request is too large")
-	                    : worker_call(m, operation, buf_view(body), TIMEOUT_MS, ret);
+			    : worker_call(m, operation, buf_view(body), TIMEOUT_MS, ret);
 }
 
 /* Reads the source in a transaction that is over before the worker is asked. */
-static int get_stored(struct model *m, struct str instance_id, struct str id, enum app_role role, struct datasource *ret)
+static int get_stored(struct model *m, struct str instance_id, struct str id, enum app_role role,
+		      struct datasource *ret)
 {
 	int rc = store_begin(m->store, STORE_READ, &m->tx, &m->err);
 
@@ -37,7 +38,7 @@ static int get_stored(struct model *m, struct str instance_id, struct str id, en
 
 /* The source of a body. The stored secrets go to where the body says: only for who may change the source. */
 static int merge(struct model *m, struct str instance_id, struct str id, const struct fdi_datasource *in,
-                 struct datasource *ret)
+		 struct datasource *ret)
 {
 	struct datasource old = {.content = NULL};
 	int rc = datasource_get(m, instance_id, id, APP_MODIFY, &old);
@@ -58,7 +59,7 @@ static int merge(struct model *m, struct str instance_id, struct str id, const s
 }
 
 static int get_described(struct model *m, struct str instance_id, struct str id, const struct fdi_datasource *in,
-                         struct datasource *ret)
+			 struct datasource *ret)
 {
 	int rc = store_begin(m->store, STORE_READ, &m->tx, &m->err);
 
@@ -80,12 +81,13 @@ static int reword(struct model *m, int code, const char *what)
 }
 
 int datasource_test(struct model *m, struct str instance_id, struct str id, const struct fdi_datasource *in,
-                    struct fdi_datasource_test *ret)
+		    struct fdi_datasource_test *ret)
 {
 	struct datasource source;
 	const struct json *reply;
 	struct buf body;
-	int rc = in ? get_described(m, instance_id, id, in, &source) : get_stored(m, instance_id, id, APP_READ, &source);
+	int rc =
+		in ? get_described(m, instance_id, id, in, &source) : get_stored(m, instance_id, id, APP_READ, &source);
 
 	if (rc)
 		return rc;
@@ -99,7 +101,7 @@ int datasource_test(struct model *m, struct str instance_id, struct str id, cons
 }
 
 int datasource_tables(struct model *m, const struct fdi_list_datasource_tables_in *in,
-                      struct fdi_datasource_table_list *ret)
+		      struct fdi_datasource_table_list *ret)
 {
 	struct datasource source;
 	const struct json *reply, *tables;
@@ -128,7 +130,7 @@ int datasource_tables(struct model *m, const struct fdi_list_datasource_tables_i
 			continue;
 		/* As it has to be written in SQL: what is found without a schema goes by its name alone. */
 		bool plain = str_empty(schema) || str_is(schema, "public") || str_is(schema, "main") ||
-		             str_eq(schema, source.content->database_name);
+			     str_eq(schema, source.content->database_name);
 
 		ret->tables.v[ret->tables.n++] =
 			plain ? name : arena_fmt(m->arena, "%.*s.%.*s", STR_FMT(schema), STR_FMT(name));
@@ -179,7 +181,7 @@ static void read_columns(struct model *m, const struct json *reply, struct fdi_c
 }
 
 static int ask_columns(struct model *m, const struct datasource *source, struct str schema, struct str table,
-                       const struct json **ret)
+		       const struct json **ret)
 {
 	struct buf body;
 	int rc = begin_body(m, source, &body);
@@ -215,7 +217,7 @@ int datasource_columns(struct model *m, const struct fdi_list_datasource_columns
 }
 
 int datasource_describe(struct model *m, struct str instance_id, struct str id, struct str sql,
-                        struct fdi_column_list *ret)
+			struct fdi_column_list *ret)
 {
 	struct datasource source;
 	const struct json *reply;
@@ -231,8 +233,8 @@ int datasource_describe(struct model *m, struct str instance_id, struct str id, 
 	json_print_str(&body, sql);
 	if (rc == 0 && ask(m, "datasource/describe", &body, &reply))
 		rc = m->err.code == ERR_APPIA_0500_SQL_FAILED || m->err.code == ERR_APPIA_0400
-		             ? reword(m, ERR_FDI_3035, "Invalid SQL statement")
-		             : reword(m, ERR_FDI_3016, "Failed to test the statement");
+			     ? reword(m, ERR_FDI_3035, "Invalid SQL statement")
+			     : reword(m, ERR_FDI_3016, "Failed to test the statement");
 	buf_done(&body);
 	if (rc == 0)
 		read_columns(m, reply, ret);

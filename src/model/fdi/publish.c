@@ -4,8 +4,8 @@
 
 #define MAX_BYTES ((size_t)8 << 20)
 
-/* The document of struct internal_datasource (spec/internal/worker.yaml). The drivers that run custom back ends know one
- * secret, content.password, which stays sealed; the other secrets are for the integration tasks. */
+/* The document of struct internal_datasource (spec/internal/worker.yaml). The drivers that run custom back ends know
+ * one secret, content.password, which stays sealed; the other secrets are for the integration tasks. */
 static int encode(struct model *m, struct store_rows *rows, struct buf *out)
 {
 	struct fdi_content *content = store_doc(rows, 3, &doc_fdi_content, m->arena);
@@ -38,7 +38,7 @@ static int project_datasource(struct model *m, struct pub_batch *batch, struct s
 	struct store_rows *rows;
 	struct buf out;
 	int rc = store_query(m->tx, &m->err, &rows,
-	                     "SELECT id, name, type, content, updated_ms FROM datasource WHERE id = ?", "s", id);
+			     "SELECT id, name, type, content, updated_ms FROM datasource WHERE id = ?", "s", id);
 
 	if (rc)
 		return rc;
@@ -58,4 +58,4 @@ static int project_datasource(struct model *m, struct pub_batch *batch, struct s
 }
 
 const struct publish_kind publish_datasource = {"datasource", project_datasource,
-	"SELECT id FROM datasource ORDER BY id"};
+						"SELECT id FROM datasource ORDER BY id"};

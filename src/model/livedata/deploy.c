@@ -11,7 +11,8 @@ static int check_request(struct model *m, const struct livedata_row *row, const 
 	if (in->roma_app_id.n && !str_eq(in->roma_app_id, row->app_id))
 		return err_set_status(&m->err, ERR_APIG_3479, 409, NULL);
 	if (row->def->scripts.n == 0)
-		return err_set_text(&m->err, ERR_APIG_3484, "The API status does not support deployment: it has no script.");
+		return err_set_text(&m->err, ERR_APIG_3484,
+				    "The API status does not support deployment: it has no script.");
 	if (!in->deploy_front_api)
 		return 0;
 	if (str_empty(in->auth_type))
@@ -40,15 +41,17 @@ static int add_path_params(struct model *m, struct apic_api *def)
 
 		*p = (struct apic_req_param){.name = path.params[i], .type = STR("STRING"), .location = STR("PATH")};
 		SET(p, required, 1);
-		def->backend_params.v[def->backend_params.n++] = (struct apic_backend_param){
-			.name = path.params[i], .location = STR("QUERY"), .origin = STR("REQUEST"), .value = path.params[i]};
+		def->backend_params.v[def->backend_params.n++] = (struct apic_backend_param){.name = path.params[i],
+											     .location = STR("QUERY"),
+											     .origin = STR("REQUEST"),
+											     .value = path.params[i]};
 	}
 	return 0;
 }
 
 /* What the deployment says about the front API, whether it is new or was there before. */
 static void apply(struct model *m, const struct livedata_row *row, const struct apic_livedata_publish *in,
-                  struct apic_api *def)
+		  struct apic_api *def)
 {
 	struct apic_backend_api *backend = ARENA_NEW(m->arena, struct apic_backend_api);
 
@@ -73,7 +76,7 @@ static void apply(struct model *m, const struct livedata_row *row, const struct 
 }
 
 static int make_front(struct model *m, struct str instance_id, const struct livedata_row *row,
-                      const struct apic_livedata_publish *in, struct str *ret_api_id)
+		      const struct apic_livedata_publish *in, struct str *ret_api_id)
 {
 	struct apic_api def = {.name = row->def->name, .remark = row->def->description, .match_mode = STR("NORMAL")};
 	struct apic_api made = {.name = STR_NONE};
@@ -91,7 +94,7 @@ static int make_front(struct model *m, struct str instance_id, const struct live
 
 /* The user may have changed the front API since: parameters and the like stay. */
 static int change_front(struct model *m, struct str instance_id, const struct livedata_row *row,
-                        const struct apic_livedata_publish *in, struct str api_id)
+			const struct apic_livedata_publish *in, struct str api_id)
 {
 	struct apic_api def = {.name = STR_NONE}, changed = {.name = STR_NONE};
 	int rc = api_show(m, instance_id, api_id, &def);
@@ -103,17 +106,19 @@ static int change_front(struct model *m, struct str instance_id, const struct li
 }
 
 static int deploy_front(struct model *m, struct str instance_id, const struct livedata_row *row,
-                        const struct apic_livedata_publish *in, struct str *ret_api_id)
+			const struct apic_livedata_publish *in, struct str *ret_api_id)
 {
 	struct apic_publish published = {.api_id = STR_NONE};
 	struct str api_id = STR_NONE;
 	bool found;
-	int rc = store_get_str(m->tx, &m->err, m->arena, &api_id, &found,
-	                       "SELECT id FROM api WHERE ld_api_id = ? AND instance_id = ? ORDER BY created_ms, id LIMIT 1",
-	                       "ss", row->id, instance_id);
+	int rc = store_get_str(
+		m->tx, &m->err, m->arena, &api_id, &found,
+		"SELECT id FROM api WHERE ld_api_id = ? AND instance_id = ? ORDER BY created_ms, id LIMIT 1", "ss",
+		row->id, instance_id);
 
 	if (rc == 0)
-		rc = found ? change_front(m, instance_id, row, in, api_id) : make_front(m, instance_id, row, in, &api_id);
+		rc = found ? change_front(m, instance_id, row, in, api_id)
+			   : make_front(m, instance_id, row, in, &api_id);
 	if (rc == 0)
 		rc = api_publish(m, instance_id, api_id, in->env_id, STR_NONE, &published);
 	if (rc == 0)
@@ -125,28 +130,30 @@ static int deploy_front(struct model *m, struct str instance_id, const struct li
 static int record(struct model *m, const struct livedata_row *row, const struct apic_livedata_deploy *d)
 {
 	int rc = store_exec(m->tx, &m->err, NULL,
-	                    "INSERT INTO livedata_deploy (id, ld_api_id, api_id, group_id, env_id, doc, deployed_ms)"
-	                    " VALUES (?, ?, ?, ?, ?, ?, ?)",
-	                    "sssssdi", d->id, row->id, d->api_id, d->group_id, d->env_id, &doc_apic_livedata_api,
-	                    d->api_definition, m->now_ms);
+			    "INSERT INTO livedata_deploy (id, ld_api_id, api_id, group_id, env_id, doc, deployed_ms)"
+			    " VALUES (?, ?, ?, ?, ?, ?, ?)",
+			    "sssssdi", d->id, row->id, d->api_id, d->group_id, d->env_id, &doc_apic_livedata_api,
+			    d->api_definition, m->now_ms);
 
 	if (rc == 0)
-		rc = store_exec(m->tx, &m->err, NULL,
-		                "UPDATE livedata_api SET status = ?, deploy_id = ?, api_id = ?, group_id = ?, env_id = ?"
-		                " WHERE id = ?",
-		                "isssss", (int64_t)LIVEDATA_DEPLOYED, d->id, d->api_id, d->group_id, d->env_id, row->id);
+		rc = store_exec(
+			m->tx, &m->err, NULL,
+			"UPDATE livedata_api SET status = ?, deploy_id = ?, api_id = ?, group_id = ?, env_id = ?"
+			" WHERE id = ?",
+			"isssss", (int64_t)LIVEDATA_DEPLOYED, d->id, d->api_id, d->group_id, d->env_id, row->id);
 	if (rc == 0)
 		rc = livedata__note_sources(m, row->id, 1, row->def);
 	if (rc == 0)
-		rc = store_exec(m->tx, &m->err, NULL,
-		                "DELETE FROM livedata_deploy WHERE ld_api_id = ? AND id <> ? AND id NOT IN (SELECT id FROM"
-		                " livedata_deploy WHERE ld_api_id = ? ORDER BY deployed_ms DESC, id LIMIT ?)",
-		                "sssi", row->id, d->id, row->id, (int64_t)LIVEDATA_KEPT);
+		rc = store_exec(
+			m->tx, &m->err, NULL,
+			"DELETE FROM livedata_deploy WHERE ld_api_id = ? AND id <> ? AND id NOT IN (SELECT id FROM"
+			" livedata_deploy WHERE ld_api_id = ? ORDER BY deployed_ms DESC, id LIMIT ?)",
+			"sssi", row->id, d->id, row->id, (int64_t)LIVEDATA_KEPT);
 	return rc ? rc : store_outbox(m->tx, &m->err, STR("livedata"), row->id);
 }
 
 int livedata_deploy(struct model *m, struct str instance_id, struct str id, const struct apic_livedata_publish *in,
-                    struct apic_livedata_deploy *ret)
+		    struct apic_livedata_deploy *ret)
 {
 	struct livedata_row row;
 	int rc = livedata__get(m, instance_id, id, APP_MODIFY, &row);
@@ -177,10 +184,11 @@ int livedata_deployments(struct model *m, struct str instance_id, struct str id,
 	int rc = livedata__get(m, instance_id, id, APP_READ, &row);
 
 	if (rc == 0)
-		rc = store_query(m->tx, &m->err, &rows,
-		                 "SELECT id, api_id, group_id, env_id, deployed_ms, doc FROM livedata_deploy WHERE ld_api_id = ?"
-		                 " ORDER BY deployed_ms DESC, id LIMIT ?",
-		                 "si", id, (int64_t)LIVEDATA_KEPT + 1);
+		rc = store_query(
+			m->tx, &m->err, &rows,
+			"SELECT id, api_id, group_id, env_id, deployed_ms, doc FROM livedata_deploy WHERE ld_api_id = ?"
+			" ORDER BY deployed_ms DESC, id LIMIT ?",
+			"si", id, (int64_t)LIVEDATA_KEPT + 1);
 	if (rc)
 		return rc;
 	ret->histories.v = ARENA_ARRAY(m->arena, struct apic_livedata_deploy, LIVEDATA_KEPT + 1);
@@ -206,8 +214,8 @@ static int delete_front(struct model *m, struct str instance_id, struct str id)
 		struct str api;
 		bool found;
 		int rc = store_get_str(m->tx, &m->err, m->arena, &api, &found,
-		                       "SELECT id FROM api WHERE ld_api_id = ? AND instance_id = ? LIMIT 1", "ss", id,
-		                       instance_id);
+				       "SELECT id FROM api WHERE ld_api_id = ? AND instance_id = ? LIMIT 1", "ss", id,
+				       instance_id);
 
 		if (rc || !found)
 			return rc;
@@ -230,11 +238,11 @@ int livedata_undeploy(struct model *m, struct str instance_id, struct str id)
 		rc = delete_front(m, instance_id, id);
 	if (rc == 0)
 		rc = store_exec(m->tx, &m->err, NULL,
-		                "UPDATE livedata_api SET status = ?, deploy_id = NULL, api_id = NULL, group_id = NULL,"
-		                " env_id = NULL WHERE id = ?",
-		                "is", (int64_t)LIVEDATA_DEVELOPED, id);
+				"UPDATE livedata_api SET status = ?, deploy_id = NULL, api_id = NULL, group_id = NULL,"
+				" env_id = NULL WHERE id = ?",
+				"is", (int64_t)LIVEDATA_DEVELOPED, id);
 	if (rc == 0)
-		rc = store_exec(m->tx, &m->err, NULL, "DELETE FROM livedata_source WHERE ld_api_id = ? AND deployed = 1", "s",
-		                id);
+		rc = store_exec(m->tx, &m->err, NULL,
+				"DELETE FROM livedata_source WHERE ld_api_id = ? AND deployed = 1", "s", id);
 	return rc ? rc : store_outbox(m->tx, &m->err, STR("livedata"), id);
 }

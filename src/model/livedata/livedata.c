@@ -3,8 +3,9 @@
 
 #include "base/rnd.h"
 
-#define COLUMNS \
-	"SELECT l.id, l.app_id, a.name, l.deploy_id, l.api_id, l.status, l.created_ms, l.updated_ms, l.doc, l.instance_id"
+#define COLUMNS                                                                                                        \
+	"SELECT l.id, l.app_id, a.name, l.deploy_id, l.api_id, l.status, l.created_ms, l.updated_ms, l.doc, "          \
+	"l.instance_id"
 #define TABLES " FROM livedata_api l JOIN app a ON a.id = l.app_id"
 
 static void read_row(struct model *m, struct store_rows *rows, struct livedata_row *ret)
@@ -36,7 +37,7 @@ int livedata__get(struct model *m, struct str instance_id, struct str id, enum a
 {
 	struct store_rows *rows;
 	int rc = store_query(m->tx, &m->err, &rows, COLUMNS TABLES " WHERE l.id = ? AND l.instance_id = ?", "ss", id,
-	                     instance_id);
+			     instance_id);
 
 	if (rc)
 		return rc;
@@ -69,25 +70,27 @@ void livedata__reply(struct model *m, const struct livedata_row *row, struct api
 
 int livedata__note_sources(struct model *m, struct str id, int64_t deployed, const struct apic_livedata_api *def)
 {
-	int rc = store_exec(m->tx, &m->err, NULL, "DELETE FROM livedata_source WHERE ld_api_id = ? AND deployed = ?", "si",
-	                    id, deployed);
+	int rc = store_exec(m->tx, &m->err, NULL, "DELETE FROM livedata_source WHERE ld_api_id = ? AND deployed = ?",
+			    "si", id, deployed);
 
 	for (size_t i = 0; rc == 0 && i < def->scripts.n; i++)
 		if (def->scripts.v[i].ds_id.n)
-			rc = store_exec(m->tx, &m->err, NULL,
-			                "INSERT INTO livedata_source (ld_api_id, deployed, datasource_id) VALUES (?, ?, ?)"
-			                " ON CONFLICT DO NOTHING",
-			                "sis", id, deployed, def->scripts.v[i].ds_id);
+			rc = store_exec(
+				m->tx, &m->err, NULL,
+				"INSERT INTO livedata_source (ld_api_id, deployed, datasource_id) VALUES (?, ?, ?)"
+				" ON CONFLICT DO NOTHING",
+				"sis", id, deployed, def->scripts.v[i].ds_id);
 	return rc;
 }
 
 int livedata__save(struct model *m, const struct livedata_row *row)
 {
-	int rc = store_exec(m->tx, &m->err, NULL,
-	                    "UPDATE livedata_api SET app_id = ?, name = ?, method = ?, path = ?, type = ?, status = ?, doc = ?,"
-	                    " updated_ms = ? WHERE id = ?",
-	                    "sssssidis", row->app_id, row->def->name, row->def->method, row->def->path, row->def->type,
-	                    row->status, &doc_apic_livedata_api, row->def, row->updated_ms, row->id);
+	int rc = store_exec(
+		m->tx, &m->err, NULL,
+		"UPDATE livedata_api SET app_id = ?, name = ?, method = ?, path = ?, type = ?, status = ?, doc = ?,"
+		" updated_ms = ? WHERE id = ?",
+		"sssssidis", row->app_id, row->def->name, row->def->method, row->def->path, row->def->type, row->status,
+		&doc_apic_livedata_api, row->def, row->updated_ms, row->id);
 
 	return rc ? rc : livedata__note_sources(m, row->id, 0, row->def);
 }
@@ -101,14 +104,15 @@ static int check_unique(struct model *m, struct str instance_id, struct str id, 
 
 	if (in->name.p)
 		rc = store_get_int(m->tx, &m->err, &one, &found,
-		                   "SELECT 1 FROM livedata_api WHERE instance_id = ? AND name = ? AND id <> ?", "sss",
-		                   instance_id, in->name, id);
+				   "SELECT 1 FROM livedata_api WHERE instance_id = ? AND name = ? AND id <> ?", "sss",
+				   instance_id, in->name, id);
 	if (rc == 0 && found)
 		return err_set_text(&m->err, ERR_APIG_3215, "The livedata API name already exists");
 	if (rc == 0 && in->path.p)
-		rc = store_get_int(m->tx, &m->err, &one, &found,
-		                   "SELECT 1 FROM livedata_api WHERE instance_id = ? AND path = ? AND method = ? AND id <> ?",
-		                   "ssss", instance_id, in->path, in->method, id);
+		rc = store_get_int(
+			m->tx, &m->err, &one, &found,
+			"SELECT 1 FROM livedata_api WHERE instance_id = ? AND path = ? AND method = ? AND id <> ?",
+			"ssss", instance_id, in->path, in->method, id);
 	return rc || !found ? rc : err_set(&m->err, ERR_APIG_3314, NULL);
 }
 
@@ -125,8 +129,8 @@ static int check_parameters(struct model *m, const struct apic_livedata_paramete
 			return api__invalid(m, "name", "a parameter has no name");
 		if (type != str_is(p->in, "Body"))
 			return api__invalid(m, "name",
-			                    "parameters in Body are called application/json, application/xml or"
-			                    " application/text, others are not");
+					    "parameters in Body are called application/json, application/xml or"
+					    " application/text, others are not");
 	}
 	return 0;
 }
@@ -160,13 +164,13 @@ static int check_quota(struct model *m, struct str instance_id)
 {
 	int64_t n;
 	int rc = store_get_int(m->tx, &m->err, &n, NULL, "SELECT COUNT(*) FROM livedata_api WHERE instance_id = ?", "s",
-	                       instance_id);
+			       instance_id);
 
 	return rc || n < LIVEDATA_MAX ? rc : err_set(&m->err, ERR_APIG_3134, NULL);
 }
 
 int livedata_create(struct model *m, struct str instance_id, const struct apic_livedata_api *in,
-                    struct apic_livedata_api *ret)
+		    struct apic_livedata_api *ret)
 {
 	struct apic_livedata_api *def = ARENA_NEW(m->arena, struct apic_livedata_api);
 	struct str id = rnd_id(m->arena);
@@ -181,11 +185,12 @@ int livedata_create(struct model *m, struct str instance_id, const struct apic_l
 	if (rc)
 		return rc;
 	take(def, in);
-	rc = store_exec(m->tx, &m->err, NULL,
-	                "INSERT INTO livedata_api (id, instance_id, app_id, name, method, path, status, doc, created_ms,"
-	                " updated_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-	                "ssssssidii", id, instance_id, in->roma_app_id, in->name, in->method, in->path,
-	                (int64_t)LIVEDATA_NEW, &doc_apic_livedata_api, def, m->now_ms, m->now_ms);
+	rc = store_exec(
+		m->tx, &m->err, NULL,
+		"INSERT INTO livedata_api (id, instance_id, app_id, name, method, path, status, doc, created_ms,"
+		" updated_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		"ssssssidii", id, instance_id, in->roma_app_id, in->name, in->method, in->path, (int64_t)LIVEDATA_NEW,
+		&doc_apic_livedata_api, def, m->now_ms, m->now_ms);
 	return rc ? rc : livedata_show(m, instance_id, id, ret);
 }
 
@@ -204,7 +209,7 @@ static int check_deployed(struct model *m, const struct livedata_row *row, const
 }
 
 int livedata_update(struct model *m, struct str instance_id, struct str id, const struct apic_livedata_api *in,
-                    struct apic_livedata_api *ret)
+		    struct apic_livedata_api *ret)
 {
 	struct livedata_row row;
 	int rc = livedata__get(m, instance_id, id, APP_MODIFY, &row);
@@ -230,7 +235,8 @@ int livedata__check_authorizers(struct model *m, struct str id)
 {
 	bool found;
 	int64_t one;
-	int rc = store_get_int(m->tx, &m->err, &one, &found, "SELECT 1 FROM authorizer WHERE ld_api_id = ? LIMIT 1", "s", id);
+	int rc = store_get_int(m->tx, &m->err, &one, &found, "SELECT 1 FROM authorizer WHERE ld_api_id = ? LIMIT 1",
+			       "s", id);
 
 	return rc || !found ? rc : err_set(&m->err, ERR_APIG_3460, NULL);
 }
@@ -253,10 +259,11 @@ int livedata_delete(struct model *m, struct str instance_id, struct str id)
 static int refresh_sources(struct model *m, struct str id, struct apic_livedata_api *def)
 {
 	struct store_rows *rows;
-	int rc = store_query(m->tx, &m->err, &rows,
-	                     "SELECT d.id, d.name, d.type FROM livedata_source s JOIN datasource d ON d.id = s.datasource_id"
-	                     " WHERE s.ld_api_id = ? AND s.deployed = 0",
-	                     "s", id);
+	int rc = store_query(
+		m->tx, &m->err, &rows,
+		"SELECT d.id, d.name, d.type FROM livedata_source s JOIN datasource d ON d.id = s.datasource_id"
+		" WHERE s.ld_api_id = ? AND s.deployed = 0",
+		"s", id);
 
 	if (rc)
 		return rc;
@@ -286,11 +293,18 @@ int livedata_show(struct model *m, struct str instance_id, struct str id, struct
 	return rc;
 }
 
-#define FILTERS \
-	" WHERE l.instance_id = ?" APIC_EQUALS("l.app_id") APIC_EQUALS("CAST(l.status AS TEXT)") APIC_MATCH("l.name") \
+#define FILTERS                                                                                                        \
+	" WHERE l.instance_id = ?" APIC_EQUALS("l.app_id") APIC_EQUALS("CAST(l.status AS TEXT)") APIC_MATCH("l.name")  \
 		APIC_MATCH("l.path") " AND LOWER(a.name) LIKE ? ESCAPE '\\'" APIC_VISIBLE_APP
 #define APIC_VISIBLE_APP APP_VISIBLE("l.app_id")
-#define FILTER_TYPES "s" "ss" "ss" "sss" "sss" "s" "sss"
+#define FILTER_TYPES                                                                                                   \
+	"s"                                                                                                            \
+	"ss"                                                                                                           \
+	"ss"                                                                                                           \
+	"sss"                                                                                                          \
+	"sss"                                                                                                          \
+	"s"                                                                                                            \
+	"sss"
 
 int livedata_list(struct model *m, const struct apic_list_live_data_api_in *in, struct apic_livedata_api_list *ret)
 {
@@ -301,14 +315,15 @@ int livedata_list(struct model *m, const struct apic_list_live_data_api_in *in, 
 	struct str app_name = store_like(m->arena, apic_given(in->app_name));
 	struct store_rows *rows;
 	int rc = store_get_int(m->tx, &m->err, &ret->total, NULL, "SELECT COUNT(*)" TABLES FILTERS, FILTER_TYPES,
-	                       in->instance_id, app, app, status, status, name.exact, name.exact, name.like, path.exact,
-	                       path.exact, path.like, app_name, me, me, me);
+			       in->instance_id, app, app, status, status, name.exact, name.exact, name.like, path.exact,
+			       path.exact, path.like, app_name, me, me, me);
 
 	if (rc == 0)
 		rc = store_query(m->tx, &m->err, &rows,
-		                 COLUMNS TABLES FILTERS " ORDER BY l.created_ms DESC, l.id LIMIT ? OFFSET ?",
-		                 FILTER_TYPES "ii", in->instance_id, app, app, status, status, name.exact, name.exact,
-		                 name.like, path.exact, path.exact, path.like, app_name, me, me, me, page.limit, page.offset);
+				 COLUMNS TABLES FILTERS " ORDER BY l.created_ms DESC, l.id LIMIT ? OFFSET ?",
+				 FILTER_TYPES "ii", in->instance_id, app, app, status, status, name.exact, name.exact,
+				 name.like, path.exact, path.exact, path.like, app_name, me, me, me, page.limit,
+				 page.offset);
 	if (rc)
 		return rc;
 	ret->apis.v = ARENA_ARRAY(m->arena, struct apic_livedata_api, (size_t)page.limit);
@@ -345,12 +360,12 @@ int livedata_validate(struct model *m, struct str instance_id, const struct apic
 int livedata_quota(struct model *m, struct str instance_id, struct apic_livedata_quota *ret)
 {
 	int64_t apis, sources;
-	int rc = store_get_int(m->tx, &m->err, &apis, NULL, "SELECT COUNT(*) FROM livedata_api WHERE instance_id = ?", "s",
-	                       instance_id);
+	int rc = store_get_int(m->tx, &m->err, &apis, NULL, "SELECT COUNT(*) FROM livedata_api WHERE instance_id = ?",
+			       "s", instance_id);
 
 	if (rc == 0)
-		rc = store_get_int(m->tx, &m->err, &sources, NULL, "SELECT COUNT(*) FROM datasource WHERE instance_id = ?",
-		                   "s", instance_id);
+		rc = store_get_int(m->tx, &m->err, &sources, NULL,
+				   "SELECT COUNT(*) FROM datasource WHERE instance_id = ?", "s", instance_id);
 	if (rc)
 		return rc;
 	*ret = (struct apic_livedata_quota){

@@ -6,9 +6,11 @@
 static int read_deployed(struct model *m, struct str id, struct livedata_deployed *ret, bool *ret_found)
 {
 	struct store_rows *rows;
-	int rc = store_query(m->tx, &m->err, &rows,
-	                     "SELECT l.id, i.project_id, d.doc FROM livedata_api l JOIN livedata_deploy d ON d.id = l.deploy_id"
-	                     " JOIN instance i ON i.id = l.instance_id WHERE l.id = ?", "s", id);
+	int rc = store_query(
+		m->tx, &m->err, &rows,
+		"SELECT l.id, i.project_id, d.doc FROM livedata_api l JOIN livedata_deploy d ON d.id = l.deploy_id"
+		" JOIN instance i ON i.id = l.instance_id WHERE l.id = ?",
+		"s", id);
 
 	if (rc)
 		return rc;
@@ -42,5 +44,4 @@ static int project_livedata(struct model *m, struct pub_batch *batch, struct str
 	return rc;
 }
 
-const struct publish_kind publish_livedata = {"livedata", project_livedata,
-	"SELECT id FROM livedata_api ORDER BY id"};
+const struct publish_kind publish_livedata = {"livedata", project_livedata, "SELECT id FROM livedata_api ORDER BY id"};

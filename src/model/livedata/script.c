@@ -86,10 +86,10 @@ static void keep_times(const struct apic_livedata_script_array *old, struct apic
 }
 
 static int take(struct model *m, struct str instance_id, const struct apic_livedata_scripts *in,
-                struct livedata_row *row)
+		struct livedata_row *row)
 {
 	struct apic_livedata_script_array list = {ARENA_ARRAY(m->arena, struct apic_livedata_script, in->scripts.n + 1),
-	                                          in->scripts.n};
+						  in->scripts.n};
 	struct str type = in->api_type.n ? in->api_type : row->def->type.n ? row->def->type : STR("data");
 	bool function = str_is(type, "function");
 	int rc = 0;
@@ -145,7 +145,7 @@ int livedata__encode(struct model *m, struct str instance_id, const struct lived
 
 /* The scripts as they would be, and what the worker needs to check them. */
 static int prepare(struct model *m, struct str instance_id, struct str id, const struct apic_livedata_scripts *in,
-                   struct livedata_row *row, struct buf *body)
+		   struct livedata_row *row, struct buf *body)
 {
 	int rc = livedata__get(m, instance_id, id, APP_MODIFY, row);
 
@@ -170,7 +170,7 @@ static int check_syntax(struct model *m, struct buf *body)
 }
 
 int livedata_scripts_set(struct model *m, struct str instance_id, struct str id, const struct apic_livedata_scripts *in,
-                         struct apic_livedata_api *ret)
+			 struct apic_livedata_api *ret)
 {
 	struct livedata_row row;
 	struct buf body;

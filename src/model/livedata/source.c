@@ -51,7 +51,7 @@ static struct str url_of(struct model *m, const struct source_type *type, const 
 	if (c->address.n)
 		return arena_fmt(m->arena, "%s%.*s", type->jdbc, STR_FMT(c->address));
 	return arena_fmt(m->arena, "%s%.*s:%.*s/%.*s", type->jdbc, STR_FMT(c->host), STR_FMT(c->port),
-	                 STR_FMT(c->database_name));
+			 STR_FMT(c->database_name));
 }
 
 static void show(struct model *m, struct store_rows *rows, struct apic_livedata_datasource *ret)
@@ -85,28 +85,29 @@ static struct str type_list(struct model *m)
 }
 
 int livedata_source_list(struct model *m, const struct apic_list_live_data_data_sources_in *in,
-                         struct apic_livedata_datasource_list *ret)
+			 struct apic_livedata_datasource_list *ret)
 {
 	struct apic_page page = APIC_PAGE(in);
 	struct str name = store_like(m->arena, apic_given(in->name)), kinds = type_list(m);
 	struct str where = arena_fmt(m->arena,
-	                             " FROM datasource WHERE instance_id = ? AND app_id = ? AND type IN (%.*s)"
-	                             " AND LOWER(name) LIKE ? ESCAPE '\\'",
-	                             STR_FMT(kinds));
+				     " FROM datasource WHERE instance_id = ? AND app_id = ? AND type IN (%.*s)"
+				     " AND LOWER(name) LIKE ? ESCAPE '\\'",
+				     STR_FMT(kinds));
 	struct store_rows *rows;
 	int rc = apic_app_allow(m, in->instance_id, in->app_id, APP_READ, ERR_APIG_3004, ERR_APIG_1141);
 
 	if (rc == 0)
-		rc = store_get_int(m->tx, &m->err, &ret->total, NULL, arena_fmt(m->arena, "SELECT COUNT(*)%s", where.p).p,
-		                   "sss", in->instance_id, in->app_id, name);
+		rc = store_get_int(m->tx, &m->err, &ret->total, NULL,
+				   arena_fmt(m->arena, "SELECT COUNT(*)%s", where.p).p, "sss", in->instance_id,
+				   in->app_id, name);
 	if (rc == 0)
 		rc = store_query(m->tx, &m->err, &rows,
-		                 arena_fmt(m->arena,
-		                           "SELECT id, name, type, description, content, created_ms, updated_ms%s"
-		                           " ORDER BY created_ms DESC, id LIMIT ? OFFSET ?",
-		                           where.p)
-		                         .p,
-		                 "sssii", in->instance_id, in->app_id, name, page.limit, page.offset);
+				 arena_fmt(m->arena,
+					   "SELECT id, name, type, description, content, created_ms, updated_ms%s"
+					   " ORDER BY created_ms DESC, id LIMIT ? OFFSET ?",
+					   where.p)
+					 .p,
+				 "sssii", in->instance_id, in->app_id, name, page.limit, page.offset);
 	if (rc)
 		return rc;
 	ret->data_sources.v = ARENA_ARRAY(m->arena, struct apic_livedata_datasource, (size_t)page.limit);

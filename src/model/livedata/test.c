@@ -20,7 +20,7 @@ static void member(struct buf *out, const char *before, struct str value)
 
 /* The values of a test are the defaults of its parameters. */
 static void put_pairs(struct buf *out, const char *name, const struct apic_livedata_parameter_array *list,
-                      const char *in, struct str content_type)
+		      const char *in, struct str content_type)
 {
 	bool any = false;
 
@@ -34,7 +34,8 @@ static void put_pairs(struct buf *out, const char *name, const struct apic_lived
 		any = true;
 	}
 	if (content_type.p) {
-		member(out, any ? ",{\"name\":\"Content-Type\",\"value\":" : "{\"name\":\"Content-Type\",\"value\":", content_type);
+		member(out, any ? ",{\"name\":\"Content-Type\",\"value\":" : "{\"name\":\"Content-Type\",\"value\":",
+		       content_type);
 		buf_char(out, '}');
 	}
 	buf_char(out, ']');
@@ -101,7 +102,7 @@ static struct str log_line(struct model *m, struct str text)
 }
 
 static void read_reply(struct model *m, const struct livedata_row *row, const struct json *reply,
-                       struct apic_livedata_test *ret)
+		       struct apic_livedata_test *ret)
 {
 	const struct json *log = json_get(reply, "log");
 
@@ -139,22 +140,24 @@ static int remember(struct model *m, struct str instance_id, struct apic_livedat
 	if (rc)
 		return rc;
 	rc = store_get_int(m->tx, &m->err, &one, &found, "SELECT 1 FROM livedata_api WHERE id = ? AND instance_id = ?",
-	                   "ss", test->ld_api_id, instance_id);
+			   "ss", test->ld_api_id, instance_id);
 	if (rc == 0 && found) {
-		rc = store_get_int(m->tx, &m->err, &kept.test_id, NULL, "SELECT COALESCE(MAX(id), 0) + 1 FROM livedata_test",
-		                   "");
+		rc = store_get_int(m->tx, &m->err, &kept.test_id, NULL,
+				   "SELECT COALESCE(MAX(id), 0) + 1 FROM livedata_test", "");
 		kept.has_test_id = true;
 		kept.debug_log = (struct str_array){NULL, 0};
 		kept.test_response = shorten(kept.test_response);
 		if (rc == 0)
 			rc = store_exec(m->tx, &m->err, NULL,
-			                "INSERT INTO livedata_test (id, ld_api_id, doc, tested_ms) VALUES (?, ?, ?, ?)", "isdi",
-			                kept.test_id, kept.ld_api_id, &doc_apic_livedata_test, &kept, m->now_ms);
+					"INSERT INTO livedata_test (id, ld_api_id, doc, tested_ms) VALUES (?, ?, ?, ?)",
+					"isdi", kept.test_id, kept.ld_api_id, &doc_apic_livedata_test, &kept,
+					m->now_ms);
 		if (rc == 0)
-			rc = store_exec(m->tx, &m->err, NULL,
-			                "DELETE FROM livedata_test WHERE ld_api_id = ? AND id <= (SELECT id FROM livedata_test"
-			                " WHERE ld_api_id = ? ORDER BY id DESC LIMIT 1 OFFSET ?)",
-			                "ssi", kept.ld_api_id, kept.ld_api_id, (int64_t)LIVEDATA_KEPT);
+			rc = store_exec(
+				m->tx, &m->err, NULL,
+				"DELETE FROM livedata_test WHERE ld_api_id = ? AND id <= (SELECT id FROM livedata_test"
+				" WHERE ld_api_id = ? ORDER BY id DESC LIMIT 1 OFFSET ?)",
+				"ssi", kept.ld_api_id, kept.ld_api_id, (int64_t)LIVEDATA_KEPT);
 	}
 	if (rc == 0)
 		rc = store_commit(&m->tx, &m->err);
@@ -187,7 +190,7 @@ static int call_failed(struct model *m)
 }
 
 int livedata_run_test(struct model *m, struct str instance_id, struct str id, const struct apic_livedata_debug *in,
-                      struct apic_livedata_test *ret)
+		      struct apic_livedata_test *ret)
 {
 	struct livedata_row row;
 	const struct json *reply;
@@ -212,7 +215,7 @@ int livedata_run_test(struct model *m, struct str instance_id, struct str id, co
 }
 
 int livedata_tests(struct model *m, const struct apic_list_live_data_api_test_history_in *in,
-                   struct apic_livedata_test_list *ret)
+		   struct apic_livedata_test_list *ret)
 {
 	struct apic_page page = APIC_PAGE(in);
 	struct livedata_row row;
@@ -220,12 +223,12 @@ int livedata_tests(struct model *m, const struct apic_list_live_data_api_test_hi
 	int rc = livedata__get(m, in->instance_id, in->ld_api_id, APP_READ, &row);
 
 	if (rc == 0)
-		rc = store_get_int(m->tx, &m->err, &ret->total, NULL, "SELECT COUNT(*) FROM livedata_test WHERE ld_api_id = ?",
-		                   "s", row.id);
+		rc = store_get_int(m->tx, &m->err, &ret->total, NULL,
+				   "SELECT COUNT(*) FROM livedata_test WHERE ld_api_id = ?", "s", row.id);
 	if (rc == 0)
 		rc = store_query(m->tx, &m->err, &rows,
-		                 "SELECT doc FROM livedata_test WHERE ld_api_id = ? ORDER BY id DESC LIMIT ? OFFSET ?", "sii",
-		                 row.id, page.limit, page.offset);
+				 "SELECT doc FROM livedata_test WHERE ld_api_id = ? ORDER BY id DESC LIMIT ? OFFSET ?",
+				 "sii", row.id, page.limit, page.offset);
 	if (rc)
 		return rc;
 	ret->histories.v = ARENA_ARRAY(m->arena, struct apic_livedata_test, (size_t)page.limit);

@@ -4,13 +4,13 @@
 #include "model/livedata/livedata.h"
 
 int apic_create_live_data_api(struct api_call *call, const struct apic_create_live_data_api_in *in,
-                              struct apic_livedata_api *out)
+			      struct apic_livedata_api *out)
 {
 	return livedata_create(&call->m, in->instance_id, in->body, out);
 }
 
 int apic_update_live_data_api(struct api_call *call, const struct apic_update_live_data_api_in *in,
-                              struct apic_livedata_api *out)
+			      struct apic_livedata_api *out)
 {
 	return livedata_update(&call->m, in->instance_id, in->ld_api_id, in->body, out);
 }
@@ -21,19 +21,19 @@ int apic_delete_live_data_api(struct api_call *call, const struct apic_delete_li
 }
 
 int apic_show_live_data_api(struct api_call *call, const struct apic_show_live_data_api_in *in,
-                            struct apic_livedata_api *out)
+			    struct apic_livedata_api *out)
 {
 	return livedata_show(&call->m, in->instance_id, in->ld_api_id, out);
 }
 
 int apic_list_live_data_api(struct api_call *call, const struct apic_list_live_data_api_in *in,
-                            struct apic_livedata_api_list *out)
+			    struct apic_livedata_api_list *out)
 {
 	return livedata_list(&call->m, in, out);
 }
 
 int apic_create_live_data_api_script(struct api_call *call, const struct apic_create_live_data_api_script_in *in,
-                                     struct apic_livedata_api *out)
+				     struct apic_livedata_api *out)
 {
 	static const struct apic_livedata_scripts nothing;
 
@@ -41,7 +41,7 @@ int apic_create_live_data_api_script(struct api_call *call, const struct apic_cr
 }
 
 int apic_debug_live_data_api(struct api_call *call, const struct apic_debug_live_data_api_in *in,
-                             struct apic_livedata_test *out)
+			     struct apic_livedata_test *out)
 {
 	static const struct apic_livedata_debug nothing;
 
@@ -49,15 +49,15 @@ int apic_debug_live_data_api(struct api_call *call, const struct apic_debug_live
 }
 
 int apic_list_live_data_api_test_history(struct api_call *call,
-                                         const struct apic_list_live_data_api_test_history_in *in,
-                                         struct apic_livedata_test_list *out)
+					 const struct apic_list_live_data_api_test_history_in *in,
+					 struct apic_livedata_test_list *out)
 {
 	return livedata_tests(&call->m, in, out);
 }
 
 /* Without a body everything has its default, so that a front API is asked for. */
 int apic_publish_live_data_api(struct api_call *call, const struct apic_publish_live_data_api_in *in,
-                               struct apic_livedata_deploy *out)
+			       struct apic_livedata_deploy *out)
 {
 	static const struct apic_livedata_publish nothing = {.deploy_front_api = true};
 
@@ -65,8 +65,8 @@ int apic_publish_live_data_api(struct api_call *call, const struct apic_publish_
 }
 
 int apic_list_live_data_api_deployment_history(struct api_call *call,
-                                               const struct apic_list_live_data_api_deployment_history_in *in,
-                                               struct apic_livedata_deploy_list *out)
+					       const struct apic_list_live_data_api_deployment_history_in *in,
+					       struct apic_livedata_deploy_list *out)
 {
 	return livedata_deployments(&call->m, in->instance_id, in->ld_api_id, out);
 }
@@ -82,13 +82,13 @@ int apic_check_livedata_apis(struct api_call *call, const struct apic_check_live
 }
 
 int apic_list_live_data_quota(struct api_call *call, const struct apic_list_live_data_quota_in *in,
-                              struct apic_livedata_quota *out)
+			      struct apic_livedata_quota *out)
 {
 	return livedata_quota(&call->m, in->instance_id, out);
 }
 
 int apic_list_live_data_data_sources(struct api_call *call, const struct apic_list_live_data_data_sources_in *in,
-                                     struct apic_livedata_datasource_list *out)
+				     struct apic_livedata_datasource_list *out)
 {
 	return livedata_source_list(&call->m, in, out);
 }

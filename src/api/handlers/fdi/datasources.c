@@ -4,25 +4,25 @@
 #include "model/fdi/datasource.h"
 
 int fdi_create_datasource_info(struct api_call *call, const struct fdi_create_datasource_info_in *in,
-                               struct fdi_datasource *out)
+			       struct fdi_datasource *out)
 {
 	return datasource_create(&call->m, in->instance_id, in->body, out);
 }
 
 int fdi_list_datasources(struct api_call *call, const struct fdi_list_datasources_in *in,
-                         struct fdi_datasource_list *out)
+			 struct fdi_datasource_list *out)
 {
 	return datasource_list(&call->m, in, out);
 }
 
 int fdi_show_datasource_detail(struct api_call *call, const struct fdi_show_datasource_detail_in *in,
-                               struct fdi_datasource *out)
+			       struct fdi_datasource *out)
 {
 	return datasource_show(&call->m, in->instance_id, in->datasource_id, out);
 }
 
 int fdi_update_datasource_info(struct api_call *call, const struct fdi_update_datasource_info_in *in,
-                               struct fdi_datasource *out)
+			       struct fdi_datasource *out)
 {
 	return datasource_update(&call->m, in->instance_id, in->datasource_id, in->body, out);
 }
@@ -33,25 +33,26 @@ int fdi_delete_datasource_info_by_id(struct api_call *call, const struct fdi_del
 }
 
 int fdi_list_datasource_tables(struct api_call *call, const struct fdi_list_datasource_tables_in *in,
-                               struct fdi_datasource_table_list *out)
+			       struct fdi_datasource_table_list *out)
 {
 	return datasource_tables(&call->m, in, out);
 }
 
 int fdi_list_datasource_columns(struct api_call *call, const struct fdi_list_datasource_columns_in *in,
-                                struct fdi_column_list *out)
+				struct fdi_column_list *out)
 {
 	return datasource_columns(&call->m, in, out);
 }
 
 int fdi_start_test_datasource(struct api_call *call, const struct fdi_start_test_datasource_in *in,
-                              struct fdi_datasource_test *out)
+			      struct fdi_datasource_test *out)
 {
 	return datasource_test(&call->m, in->instance_id, in->datasource_id, in->body, out);
 }
 
 int fdi_check_datasource_sql(struct api_call *call, const struct fdi_check_datasource_sql_in *in,
-                             struct fdi_column_list *out)
+			     struct fdi_column_list *out)
 {
-	return datasource_describe(&call->m, in->instance_id, in->datasource_id, in->body ? in->body->sql : STR_NONE, out);
+	return datasource_describe(&call->m, in->instance_id, in->datasource_id, in->body ? in->body->sql : STR_NONE,
+				   out);
 }
