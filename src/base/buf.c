@@ -52,6 +52,11 @@ static bool room(struct buf *b, size_t n)
 	return true;
 }
 
+char *buf_reserve(struct buf *b, size_t n)
+{
+	return room(b, n) ? b->p + b->n : NULL;
+}
+
 void buf_add(struct buf *b, const void *p, size_t n)
 {
 	if (!n || !room(b, n))

@@ -28,6 +28,10 @@ void buf_char(struct buf *b, char c);
 void buf_int(struct buf *b, long long v);
 void buf_fmt(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* Room for n more bytes, for a writer of its own: it adds to b->n what it has written. NULL (and failed) when that
+ * would pass the maximum. Valid until the next write. */
+char *buf_reserve(struct buf *b, size_t n);
+
 /* Little-endian integers, for our own binary layouts. */
 void buf_u8(struct buf *b, uint8_t v);
 void buf_u16(struct buf *b, uint16_t v);
