@@ -213,15 +213,13 @@ def field_row(struct, f):
 def schema_c(struct):
     plain, tagged = struct.ordered()
     m, symbol = struct.message, struct.symbol()
-    out = ''
-    if struct.fields:
-        out += f'static const struct kafka_field {symbol}_fields[] = {{\n'
-        out += ''.join(field_row(struct, f) for f in plain + tagged) + '};\n'
+    rows = ''.join(field_row(struct, f) for f in plain + tagged)
+    out = f'static const struct kafka_field {symbol}_fields[{max(len(struct.fields), 1)}] = {{\n{rows}}};\n'
     sizes = ', '.join(str(struct.wire_min(v)) for v in range(m.top + 1))
     out += f'static const uint16_t {symbol}_min[] = {{{sizes}}};\n'
     flexible = FOREVER if m.flexible is None else m.flexible
     out += f'const struct kafka_schema {symbol}_schema = {{"{struct.name}", '
-    out += f'{symbol + "_fields" if struct.fields else "NULL"}, {symbol}_min, sizeof({struct.c_name()}), '
+    out += f'{symbol}_fields, {symbol}_min, sizeof({struct.c_name()}), '
     return out + f'{len(plain)}, {len(tagged)}, {m.low}, {m.top}, {flexible}}};\n\n'
 
 
