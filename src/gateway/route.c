@@ -102,6 +102,16 @@ static void keep_match(struct gateway_ctx *ctx, const struct router_match *match
 	ctx->tail = match->tail; /* in the path */
 }
 
+/* api_id: "<env_id>/<api_id>" */
+static void choose_counter(struct gateway_ctx *ctx, struct str api_id, struct str stage)
+{
+	struct str id = api_id;
+
+	str_cut(&id, '/');
+	ctx->counter = arena_join(ctx->arena, (struct str[]){STR("api"), id.p ? id : api_id, stage}, 3, STR(" "));
+	gateway_shm_prefetch(ctx->counter);
+}
+
 static ngx_int_t find_api(struct gateway_ctx *ctx, struct pub_view *view)
 {
 	char key[PUB_KEY_MAX + 1];
@@ -113,6 +123,7 @@ static ngx_int_t find_api(struct gateway_ctx *ctx, struct pub_view *view)
 	if (router.p && router_match(router, gateway_str(ctx->r->method_name), ctx->path, &match) == ROUTER_FOUND) {
 		value = pub_get(view, pub_key(key, "api", match.api_id, STR_NONE, STR_NONE));
 		keep_match(ctx, &match);
+		choose_counter(ctx, match.api_id, stage);
 	}
 	if (!value.p) {
 		err_set(&ctx->err, ERR_APIG_0101_NOT_PUBLISHED, NULL);
@@ -124,9 +135,6 @@ static ngx_int_t find_api(struct gateway_ctx *ctx, struct pub_view *view)
 		return NGX_ERROR;
 	}
 	ctx->has_api = true;
-	ctx->counter =
-		arena_join(ctx->arena, (struct str[]){STR("api"), ctx->api.id, ctx->api.env_name}, 3, STR(" "));
-	gateway_shm_prefetch(ctx->counter);
 	return NGX_OK;
 }
 

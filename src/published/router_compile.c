@@ -195,26 +195,18 @@ static uint32_t put_table(struct compiler *c, size_t lo, size_t hi)
 	return table;
 }
 
-/* Returns where the array starts. Short segments are in their key; only longer ones need their text. */
+/* Returns where the array starts. Short segments are in their key; longer ones have their text behind their node. */
 static uint32_t put_children(struct compiler *c, size_t from, size_t depth)
 {
-	uint32_t text = here(c), children;
+	uint32_t children = here(c);
 
-	for (size_t i = from; i < c->n_pool; i += 2) {
-		struct str s = c->items[c->pool[i]].segs[depth].text;
-
-		if (s.n > 8)
-			buf_str(c->out, s);
-	}
-	children = here(c);
 	for (size_t i = from; i < c->n_pool; i += 2) {
 		const struct seg *s = &c->items[c->pool[i]].segs[depth];
 
 		buf_u64(c->out, s->key);
 		buf_u32(c->out, (uint32_t)s->text.n);
-		buf_u32(c->out, text);
+		buf_u32(c->out, c->pool[i + 1] + ROUTER_NODE_SIZE);
 		buf_u32(c->out, c->pool[i + 1]);
-		text += s->text.n > 8 ? (uint32_t)s->text.n : 0;
 	}
 	return children;
 }
@@ -243,6 +235,8 @@ static uint32_t put_node(struct compiler *c, size_t lo, size_t hi, size_t depth,
 		if (c->items[lo].segs[depth].kind == PARAM) {
 			param = child;
 		} else {
+			if (c->items[lo].segs[depth].text.n > 8)
+				put_text(c, c->items[lo].segs[depth].text);
 			c->pool[c->n_pool++] = (uint32_t)lo;
 			c->pool[c->n_pool++] = child;
 			most = visits > most ? visits : most;
