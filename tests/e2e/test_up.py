@@ -27,7 +27,7 @@ def curl_line(p):
 
 def run_curl(p):
     done = subprocess.run([*curl_line(p), '-sS', '-i'], capture_output=True, text=True, timeout=30, check=True)
-    head, _, body = done.stdout.partition('\r\n\r\n')
+    head, _, body = done.stdout.partition('\n\n')  # text mode: CRLF reads as LF
     assert head.startswith('HTTP/1.1 200 '), done.stdout
     return json.loads(body)
 
