@@ -110,7 +110,7 @@ static int fill_path(struct command *c)
 		struct str name = str_sub(rest, open + 1, close), value = take(c, name);
 
 		if (!value.n)
-			return usage("missing option --", name);
+			return usage("missing option", arena_fmt(c->a, "--%.*s", STR_FMT(name)));
 		enc_percent(&c->path, value, NULL);
 		rest = str_sub(rest, close + 1, rest.n);
 	}
@@ -182,13 +182,17 @@ static int read_file(struct command *c, struct str *ret)
 	buf_init(&b, MAX_FILE);
 	while ((n = fread(chunk, 1, sizeof(chunk), f)) > 0)
 		buf_add(&b, chunk, n);
+	bool unread = ferror(f);
+
+	if (unread)
+		perror(c->file);
 	if (f != stdin)
 		fclose(f);
 	*ret = arena_str(c->a, buf_view(&b));
 	bool failed = b.failed;
 
 	buf_done(&b);
-	return failed ? usage("the file is too large", STR_NONE) : 0;
+	return unread ? 1 : failed ? usage("the file is too large", STR_NONE) : 0;
 }
 
 /* The body: the file's members, and those given as options over them. */
@@ -232,7 +236,7 @@ static int show(struct command *c, const struct net_reply *reply)
 		else
 			cli_output_json(&out, tree);
 	} else {
-		buf_str(&out, reply->body);
+		cli_output_plain(&out, reply->body, true);
 	}
 	struct str text = buf_view(&out);
 
@@ -260,7 +264,8 @@ static int run(struct command *c)
 		return 2;
 	for (size_t i = 0; i < c->n_options; i++)
 		if (!c->options[i].used)
-			return usage("this operation has no option --", c->options[i].name);
+			return usage("this operation has no such option",
+			             arena_fmt(c->a, "--%.*s", STR_FMT(c->options[i].name)));
 	rc = make_body(c, &body);
 	if (rc)
 		return rc;

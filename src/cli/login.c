@@ -2,6 +2,7 @@
 #include "cli/command.h"
 
 #include "cli/http.h"
+#include "cli/output.h"
 #include "json/json.h"
 
 #include <stdio.h>
@@ -113,9 +114,30 @@ static void find_instance(struct arena *a, struct cli_profile *profile)
 	profile->instance_id = json_str(json_get(json_at(json_get(tree, "instances"), 0), "id"));
 }
 
+static int refused(struct arena *a, struct str body, struct err *err)
+{
+	struct buf b;
+
+	buf_init(&b, 65536);
+	cli_output_plain(&b, body, true);
+	struct str text = buf_view(&b);
+
+	err_set_text(err, ERR_APPIA_0401, "login refused: %.*s", STR_FMT(text));
+	buf_done(&b);
+	return ERR_APPIA_0401;
+}
+
+/* Paths are put behind it. */
+static struct str without_slash(struct str url)
+{
+	while (url.n && url.p[url.n - 1] == '/')
+		url.n--;
+	return url;
+}
+
 static int by_password(struct arena *a, const struct login *l, struct cli_profile *ret, struct err *err)
 {
-	struct cli_profile profile = {.management_url = str_of(l->url), .domain = str_of(l->domain),
+	struct cli_profile profile = {.management_url = without_slash(str_of(l->url)), .domain = str_of(l->domain),
 	                              .user = str_of(l->user)};
 	struct net_reply reply;
 	const struct json *tree;
@@ -126,7 +148,7 @@ static int by_password(struct arena *a, const struct login *l, struct cli_profil
 	if (rc)
 		return rc;
 	if (reply.status != 201 || !json_parse(a, reply.body, &tree, why, sizeof(why)))
-		return err_set_text(err, ERR_APPIA_0401, "login refused: %.*s", STR_FMT(reply.body));
+		return refused(a, reply.body, err);
 	const struct json *project = json_get(json_get(tree, "token"), "project");
 
 	profile.token = net_header(&reply, "X-Subject-Token");

@@ -61,7 +61,20 @@ static bool scalar(const struct json *j)
 	return j && json_kind(j) != JSON_OBJECT && json_kind(j) != JSON_ARRAY;
 }
 
-/* Appends a value as one line without control characters, which a terminal would obey. */
+void cli_output_plain(struct buf *out, struct str s, bool lines)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned char c = (unsigned char)s.p[i], next = i + 1 < s.n ? (unsigned char)s.p[i + 1] : 0;
+
+		if (c == 0xc2 && next >= 0x80 && next <= 0x9f) { /* U+0080 to U+009F */
+			buf_char(out, ' ');
+			i++;
+		} else {
+			buf_char(out, (c < 0x20 && !(lines && c == '\n')) || c == 0x7f ? ' ' : s.p[i]);
+		}
+	}
+}
+
 static void cell(struct buf *out, const struct json *j)
 {
 	if (!j || json_kind(j) == JSON_NULL)
@@ -70,24 +83,32 @@ static void cell(struct buf *out, const struct json *j)
 		json_print(out, j);
 		return;
 	}
-	struct str s = json_str(j);
-
-	for (size_t i = 0; i < s.n; i++)
-		buf_char(out, (unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f ? ' ' : s.p[i]);
+	cli_output_plain(out, json_str(j), false);
 }
 
-/* The first array of objects in a reply, NULL when there is none. */
+static bool has_rows(const struct json *j)
+{
+	return json_kind(j) == JSON_ARRAY && json_len(j) && json_kind(json_at(j, 0)) == JSON_OBJECT;
+}
+
+/* The list of a reply, NULL when it is none: an array of objects, or an object that has one and beside it nothing but
+ * numbers ("total", "size") and objects ("links"). One that has texts is a thing of its own with parts. */
 static const struct json *find_list(const struct json *tree)
 {
-	const struct json *value;
+	const struct json *value, *found = NULL;
 	struct str name;
 
-	if (json_kind(tree) == JSON_ARRAY)
+	if (has_rows(tree))
 		return tree;
-	for (size_t i = 0; json_member(tree, i, &name, &value); i++)
-		if (json_kind(value) == JSON_ARRAY && (json_len(value) == 0 || json_kind(json_at(value, 0)) == JSON_OBJECT))
-			return value;
-	return NULL;
+	for (size_t i = 0; json_member(tree, i, &name, &value); i++) {
+		enum json_kind kind = json_kind(value);
+
+		if (kind == JSON_STRING || kind == JSON_BOOL)
+			return NULL;
+		if (!found && has_rows(value))
+			found = value;
+	}
+	return found;
 }
 
 static size_t choose_columns(const struct json *list, struct str *names)
@@ -131,6 +152,13 @@ static void pad(struct buf *out, struct str text, size_t width, bool last)
 		buf_char(out, ' ');
 }
 
+static struct str heading(struct buf *text, struct str name)
+{
+	buf_reset(text);
+	cli_output_plain(text, name, false);
+	return buf_view(text);
+}
+
 static void table(struct buf *out, const struct json *list)
 {
 	struct str names[MAX_COLUMNS], key;
@@ -139,7 +167,7 @@ static void table(struct buf *out, const struct json *list)
 
 	buf_init(&text, 65536);
 	for (size_t c = 0; c < n; c++) {
-		widths[c] = names[c].n;
+		widths[c] = enc_utf8_len(names[c]) > MAX_WIDTH ? MAX_WIDTH : enc_utf8_len(names[c]);
 		for (size_t r = 0; r < json_len(list); r++) {
 			key = names[c];
 			buf_reset(&text);
@@ -151,7 +179,7 @@ static void table(struct buf *out, const struct json *list)
 		}
 	}
 	for (size_t c = 0; c < n; c++)
-		pad(out, names[c], widths[c], c + 1 == n);
+		pad(out, heading(&text, names[c]), widths[c], c + 1 == n);
 	buf_char(out, '\n');
 	for (size_t r = 0; r < json_len(list); r++) {
 		for (size_t c = 0; c < n; c++) {
@@ -169,7 +197,7 @@ void cli_output_table(struct buf *out, const struct json *tree)
 	const struct json *list = find_list(tree), *value;
 	struct str name;
 
-	if (list && json_len(list)) {
+	if (list) {
 		table(out, list);
 		return;
 	}
@@ -178,7 +206,7 @@ void cli_output_table(struct buf *out, const struct json *tree)
 		return;
 	}
 	for (size_t i = 0; json_member(tree, i, &name, &value); i++) {
-		buf_str(out, name);
+		cli_output_plain(out, name, false);
 		buf_cstr(out, ": ");
 		if (scalar(value))
 			cell(out, value);

@@ -125,8 +125,10 @@ static int write_file(const char *path, struct str text, struct err *err)
 {
 	char tmp[4200];
 
-	snprintf(tmp, sizeof(tmp), "%s.new", path);
-	int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if ((size_t)snprintf(tmp, sizeof(tmp), "%s.new", path) >= sizeof(tmp))
+		return err_set_text(err, ERR_APPIA_0400, "the path of the profiles is too long");
+	unlink(tmp); /* what an interrupted one left may be open to others */
+	int fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	bool ok = fd >= 0 && write(fd, text.p, text.n) == (ssize_t)text.n && fsync(fd) == 0;
 
 	if (fd >= 0 && close(fd) < 0)

@@ -52,6 +52,7 @@ int child_start(struct child *child, struct err *err)
 		return err_set(err, ERR_APPIA_0500, "fork: %s", strerror(errno));
 	if (pid == 0)
 		run(child, parent);
+	setpgid(pid, pid); /* as the child does itself: whoever comes first */
 	child->pid = pid;
 	child->started_ms = clock_mono_ms();
 	return 0;
@@ -78,16 +79,8 @@ bool child_ready(const struct child *child)
 	return ready;
 }
 
-/* What the process itself started, nginx's workers, does not outlive it: they would keep the ports. */
-static void end_group(pid_t pid)
-{
-	kill(-pid, SIGKILL);
-}
-
 void child_exited(struct child *child, int64_t now_ms)
 {
-	if (child->pid > 0)
-		end_group(child->pid);
 	if (now_ms - child->started_ms > FORGIVE_MS)
 		child->failures = 0;
 	int64_t wait = child->failures == 0 ? 0 : BACKOFF_FIRST_MS;
@@ -99,22 +92,33 @@ void child_exited(struct child *child, int64_t now_ms)
 	child->pid = 0;
 }
 
+pid_t child_reap(pid_t pid, int *ret_status)
+{
+	siginfo_t info = {0};
+
+	/* Looked at first and reaped afterwards: until then nobody else can get its process group. */
+	if (waitid(pid ? P_PID : P_ALL, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0)
+		return 0;
+	kill(-info.si_pid, SIGKILL);
+	return waitpid(info.si_pid, ret_status, 0);
+}
+
 void child_stop(struct child *child, int64_t timeout_ms)
 {
 	const struct timespec pause = {0, 10 * 1000 * 1000};
 	int64_t deadline = clock_mono_ms() + timeout_ms;
+	bool killed = false;
+	int status;
 
 	if (child->pid == 0)
 		return;
 	kill(child->pid, child->stop_signal);
-	while (waitpid(child->pid, NULL, WNOHANG) == 0) {
-		if (clock_mono_ms() > deadline) {
-			kill(child->pid, SIGKILL);
-			waitpid(child->pid, NULL, 0);
-			break;
+	while (child_reap(child->pid, &status) == 0 && kill(child->pid, 0) == 0) {
+		if (!killed && clock_mono_ms() > deadline) {
+			kill(-child->pid, SIGKILL);
+			killed = true;
 		}
 		nanosleep(&pause, NULL);
 	}
-	end_group(child->pid);
 	child->pid = 0;
 }

@@ -34,7 +34,11 @@ bool child_ready(const struct child *child);
  * up to 10 s; a run of 30 s forgives. */
 void child_exited(struct child *child, int64_t now_ms);
 
-/* Asks it to stop, waits up to timeout_ms, then kills it. */
+/* Reaps a process that has ended, and kills what is left of its group: workers of a front door that was killed would
+ * keep its ports. pid 0: any. Returns its process id, 0 when none has ended. */
+pid_t child_reap(pid_t pid, int *ret_status);
+
+/* Asks it to stop, waits up to timeout_ms, then kills it and the processes it has made. */
 void child_stop(struct child *child, int64_t timeout_ms);
 
 #endif

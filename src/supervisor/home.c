@@ -9,7 +9,6 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,6 +17,17 @@ static int make_dir(const char *path, struct err *err)
 	if (mkdir(path, 0700) == 0 || errno == EEXIST)
 		return 0;
 	return err_set_text(err, ERR_APPIA_0500, "cannot create %s: %s", path, strerror(errno));
+}
+
+/* Paths go into the configuration of nginx in double quotes; there these would mean something. */
+static int check_path(const char *path, struct err *err)
+{
+	for (const char *p = path; *p; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f || strchr("\"\\$", *p))
+			return err_set_text(err, ERR_APPIA_0500,
+			                    "the path %s has a character that cannot be used: \", \\, $ or a control character",
+			                    path);
+	return 0;
 }
 
 static int find_programs(struct home *home, struct err *err)
@@ -29,7 +39,11 @@ static int find_programs(struct home *home, struct err *err)
 
 	if (n < 0)
 		return err_set_text(err, ERR_APPIA_0500, "/proc/self/exe: %s", strerror(errno));
+	if ((size_t)n == sizeof(self) - 1)
+		return err_set_text(err, ERR_APPIA_0500, "the path of this program is too long");
 	self[n] = '\0';
+	if (check_path(self, err))
+		return err->code;
 	snprintf(home->bin, sizeof(home->bin), "%s", dirname(self));
 	for (size_t i = 0; i < ARRAY_LEN(modules); i++) {
 		snprintf(home->module, sizeof(home->module), "%s/%s", home->bin, modules[i]);
@@ -60,7 +74,7 @@ static int set_dir(struct home *home, bool create, struct err *err)
 	if (strlen(resolved) > 107 - sizeof("/run/worker.sock"))
 		return err_set_text(err, ERR_APPIA_0500, "%s: the path is too long for Unix sockets", resolved);
 	memcpy(home->dir, resolved, strlen(resolved) + 1);
-	return 0;
+	return check_path(home->dir, err);
 }
 
 int home_open(struct home *home, bool create, struct err *err)
@@ -84,12 +98,15 @@ int home_open(struct home *home, bool create, struct err *err)
 
 int home_lock(struct home *home, struct err *err)
 {
+	/* A lock of the open file (fcntl(2)): unlike flock(), whether it is held can be asked without taking it, so that
+	 * appia status never stands in the way of a start. */
+	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 	char path[300], text[16];
 	int fd = open(home_path(home, "run/appia.pid", path, sizeof(path)), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 
 	if (fd < 0)
 		return err_set_text(err, ERR_APPIA_0500, "%s: %s", path, strerror(errno));
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+	if (fcntl(fd, F_OFD_SETLK, &whole) < 0) {
 		close(fd);
 		return err_set_text(err, ERR_APPIA_0409, "another appia runs in %s (process %d)", home->dir,
 		                    home_supervisor(home));
@@ -106,6 +123,7 @@ int home_lock(struct home *home, struct err *err)
 
 int home_supervisor(const struct home *home)
 {
+	struct flock whole = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
 	char path[300], text[16] = "";
 	long long pid = 0;
 	int fd = open(home_path(home, "run/appia.pid", path, sizeof(path)), O_RDONLY | O_CLOEXEC);
@@ -113,7 +131,7 @@ int home_supervisor(const struct home *home)
 	if (fd < 0)
 		return 0;
 	/* A free lock means that the file is what a dead supervisor left. */
-	bool alive = flock(fd, LOCK_SH | LOCK_NB) < 0;
+	bool alive = fcntl(fd, F_OFD_GETLK, &whole) == 0 && whole.l_type != F_UNLCK;
 	ssize_t n = read(fd, text, sizeof(text) - 1);
 
 	close(fd);

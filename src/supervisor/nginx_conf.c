@@ -16,9 +16,9 @@ static void main_part(struct buf *b, const struct home *home, const struct nginx
 		buf_cstr(b, "worker_processes auto;\n");
 	buf_fmt(b,
 	        "# Written at every start; changes are lost.\n"
-	        "load_module %s;\n"
+	        "load_module \"%s\";\n"
 	        "daemon off;\n"
-	        "pid %s/run/nginx.pid;\n"
+	        "pid \"%s/run/nginx.pid\";\n"
 	        "error_log stderr %s;\n"
 	        "worker_rlimit_nofile 65536;\n"
 	        "worker_shutdown_timeout 5s;\n" /* silent connections do not keep us from ending */
@@ -39,32 +39,45 @@ static void http_part(struct buf *b, const struct home *home)
 	        "keepalive_requests 1000000;\n"
 	        "tcp_nodelay on;\n"
 	        "large_client_header_buffers 8 32k;\n"
-	        "ssl_certificate %s/tls/server.pem;\n"
-	        "ssl_certificate_key %s/tls/server.key;\n"
+	        "ssl_certificate \"%s/tls/server.pem\";\n"
+	        "ssl_certificate_key \"%s/tls/server.key\";\n"
 	        "ssl_protocols TLSv1.2 TLSv1.3;\n"
 	        "ssl_session_cache shared:tls:2m;\n"
-	        "client_body_temp_path %s/nginx/body;\n"
-	        "proxy_temp_path %s/nginx/proxy;\n"
-	        "fastcgi_temp_path %s/nginx/fastcgi;\n"
-	        "uwsgi_temp_path %s/nginx/uwsgi;\n"
-	        "scgi_temp_path %s/nginx/scgi;\n"
-	        "upstream appiad { server unix:%s; keepalive 32; }\n",
+	        "client_body_temp_path \"%s/nginx/body\";\n"
+	        "proxy_temp_path \"%s/nginx/proxy\";\n"
+	        "fastcgi_temp_path \"%s/nginx/fastcgi\";\n"
+	        "uwsgi_temp_path \"%s/nginx/uwsgi\";\n"
+	        "scgi_temp_path \"%s/nginx/scgi\";\n"
+	        "upstream appiad { server \"unix:%s\"; keepalive 32; }\n",
 	        home->dir, home->dir, home->dir, home->dir, home->dir, home->dir, home->dir, home->appiad_socket);
 }
 
-static void json_error(struct buf *b, int status, const char *code, const char *text)
+/* Not a named location: nginx cannot go to one for a request whose first line it could not read. */
+static void json_error(struct buf *b, int status, int as, const char *text)
 {
 	buf_fmt(b,
-	        "error_page %d @e%d;\n"
-	        "location @e%d { internal; default_type application/json; add_header X-Request-Id $request_id always;\n"
-	        "\treturn %d '{\"error_code\":\"%s\",\"error_msg\":\"%s\",\"request_id\":\"$request_id\"}'; }\n",
-	        status, status, status, status, code, text);
+	        "error_page %d =%d /_error_%d;\n"
+	        "location = /_error_%d { internal; default_type application/json; add_header X-Request-Id $request_id always;\n"
+	        "\treturn %d '{\"error_code\":\"APPIA.0%d\",\"error_msg\":\"%s\",\"request_id\":\"$request_id\"}'; }\n",
+	        status, as, status, status, as, as, text);
+}
+
+/* Port 0: does not listen. */
+static void listen_at(struct buf *b, const char *address, int port, const char *options)
+{
+	bool v6 = strchr(address, ':') && address[0] != '[';
+
+	if (port)
+		buf_fmt(b, "listen %s%s%s:%d%s;\n", v6 ? "[" : "", address, v6 ? "]" : "", port, options);
 }
 
 static void management_part(struct buf *b, const struct nginx_settings *s)
 {
-	buf_fmt(b, "server {\nlisten %s:%d;\nlisten %s:%d ssl http2;\n", s->management_address, s->management_http_port,
-	        s->management_address, s->management_https_port);
+	if (!s->management_http_port && !s->management_https_port)
+		return;
+	buf_cstr(b, "server {\n");
+	listen_at(b, s->management_address, s->management_http_port, "");
+	listen_at(b, s->management_address, s->management_https_port, " ssl http2");
 	buf_cstr(b, "client_max_body_size 64m;\n"
 	            "location / {\n"
 	            "\tproxy_pass http://appiad;\n"
@@ -76,27 +89,32 @@ static void management_part(struct buf *b, const struct nginx_settings *s)
 	            "\tproxy_read_timeout 330s;\n"
 	            "}\n"
 	            "location = /gateway/metrics { appia_metrics; allow 127.0.0.1; allow ::1; deny all; }\n");
-	json_error(b, 400, "APPIA.0400", "The request is malformed.");
-	json_error(b, 413, "APPIA.0413", "The request body is too large.");
-	json_error(b, 414, "APPIA.0414", "The request URI is too long.");
-	json_error(b, 502, "APPIA.0503", "The control plane is starting or stopped.");
-	json_error(b, 504, "APPIA.0503", "The control plane did not answer in time.");
+	json_error(b, 400, 400, "The request is malformed.");
+	json_error(b, 413, 413, "The request body is too large.");
+	json_error(b, 414, 414, "The request URI is too long.");
+	json_error(b, 502, 503, "The control plane is starting or stopped.");
+	json_error(b, 504, 503, "The control plane did not answer in time.");
 	buf_cstr(b, "}\n");
 }
 
 static void gateway_part(struct buf *b, const struct home *home, const struct nginx_settings *s)
 {
+	if (!s->gateway_http_port && !s->gateway_https_port)
+		return;
 	buf_fmt(b,
-	        "appia_published %s/published;\n"
-	        "appia_key %s/master.key;\n"
-	        "appia_worker unix:%s;\n"
-	        "server {\nlisten %s:%d backlog=4096;\nlisten %s:%d ssl http2 backlog=4096;\n"
+	        "appia_published \"%s/published\";\n"
+	        "appia_key \"%s/master.key\";\n"
+	        "appia_worker \"unix:%s\";\n"
+	        "server {\n",
+	        home->dir, home->dir, home->worker_socket);
+	listen_at(b, s->gateway_address, s->gateway_http_port, " backlog=4096");
+	listen_at(b, s->gateway_address, s->gateway_https_port, " ssl http2 backlog=4096");
+	buf_fmt(b,
 	        "client_max_body_size %lld;\n"
 	        "appia_appcode_plain %s;\n"
 	        "location / { appia_gateway on; }\n"
 	        "}\n",
-	        home->dir, home->dir, home->worker_socket, s->gateway_address, s->gateway_http_port, s->gateway_address,
-	        s->gateway_https_port, s->max_body, s->app_code_plain ? "on" : "off");
+	        s->max_body, s->app_code_plain ? "on" : "off");
 }
 
 int nginx_conf_write(const struct home *home, const struct nginx_settings *settings, struct err *err)
@@ -114,7 +132,7 @@ int nginx_conf_write(const struct home *home, const struct nginx_settings *setti
 	int fd = open(home_path(home, "nginx/nginx.conf", path, sizeof(path)), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
 	              0600);
 
-	if (fd < 0 || write(fd, b.p, b.n) != (ssize_t)b.n)
+	if (fd < 0 || b.failed || write(fd, b.p, b.n) != (ssize_t)b.n)
 		rc = err_set_text(err, ERR_APPIA_0500, "%s: %s", path, strerror(errno));
 	if (fd >= 0)
 		close(fd);

@@ -6,7 +6,7 @@
 
 struct nginx_settings {
 	const char *management_address, *gateway_address;
-	int management_http_port, management_https_port, gateway_http_port, gateway_https_port;
+	int management_http_port, management_https_port, gateway_http_port, gateway_https_port; /* 0: none */
 	int workers;            /* 0: one per core */
 	long long max_body;     /* bytes, of a call through the gateway */
 	bool app_code_plain;    /* AppCodes also over plain HTTP */

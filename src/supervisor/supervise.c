@@ -39,7 +39,7 @@ static void reap(struct child *children, size_t n)
 	int status;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+	while ((pid = child_reap(0, &status)) > 0) {
 		for (size_t i = 0; i < n; i++) {
 			if (children[i].pid != pid)
 				continue;
@@ -47,21 +47,23 @@ static void reap(struct child *children, size_t n)
 				log_warn("%s (process %d) was killed by signal %d", children[i].name, (int)pid, WTERMSIG(status));
 			else
 				log_warn("%s (process %d) exited with %d", children[i].name, (int)pid, WEXITSTATUS(status));
-			kill(-pid, SIGKILL); /* what it started itself, such as nginx's workers, holds its ports */
 			child_exited(&children[i], clock_mono_ms());
 		}
 	}
 }
 
-static int wait_ready(struct child *child, int64_t deadline, struct err *err)
+/* Waits for the last of the n children; the others may end meanwhile, too. */
+static int wait_ready(struct child *children, size_t n, int64_t deadline, struct err *err)
 {
+	const struct child *child = &children[n - 1];
+
 	while (!child_ready(child)) {
 		int sig = wait_signal(5);
 
 		if (sig == SIGTERM || sig == SIGINT)
 			return err_set_text(err, ERR_APPIA_0503, "stopped while starting");
 		if (sig == SIGCHLD)
-			reap(child, 1);
+			reap(children, n);
 		if (child->pid == 0)
 			return err_set_text(err, ERR_APPIA_0500, "%s did not start; its last words are in %s", child->name,
 			                    child->log_path);
@@ -80,7 +82,7 @@ int supervise_start(struct child *children, size_t n, int64_t timeout_ms, struct
 		int rc = child_start(&children[i], err);
 
 		if (rc == 0)
-			rc = wait_ready(&children[i], deadline, err);
+			rc = wait_ready(children, i + 1, deadline, err);
 		if (rc) {
 			supervise_stop(children, i + 1);
 			return rc;

@@ -116,23 +116,59 @@ static int prepare(struct up *up)
 	return rc ? rc : supervise_init(&up->err);
 }
 
-static void print_summary(struct up *up, const struct cli_profile *p, bool first)
+/* How this machine reaches what listens at the address. */
+static const char *host_of(struct up *up, enum conf_id id)
 {
-	const struct conf *conf = up->conf;
-	int http = (int)conf_int(conf, CONF_GATEWAY_HTTP_PORT), https = (int)conf_int(conf, CONF_GATEWAY_HTTPS_PORT);
-	const char *address = conf_str(conf, CONF_GATEWAY_ADDRESS).p;
-	const char *host = str_is(str_of(address), "0.0.0.0") ? "127.0.0.1" : address;
+	struct str address = conf_str(up->conf, id);
+
+	if (str_is(address, "0.0.0.0"))
+		return "127.0.0.1";
+	if (str_is(address, "::"))
+		return "[::1]";
+	return str_find(address, ':', 0) < address.n && address.p[0] != '[' ? arena_fmt(up->a, "[%.*s]", STR_FMT(address)).p
+	                                                                   : address.p;
+}
+
+static void print_gateway(struct up *up)
+{
+	int http = (int)conf_int(up->conf, CONF_GATEWAY_HTTP_PORT), https = (int)conf_int(up->conf, CONF_GATEWAY_HTTPS_PORT);
+	const char *host = host_of(up, CONF_GATEWAY_ADDRESS);
+
+	printf("  gateway     ");
+	if (http)
+		printf(" http://%s:%d", host, http);
+	if (https)
+		printf("%s https://%s:%d (CA: %s)", http ? "," : "", host, https, in_home(up, "tls/ca.pem"));
+	puts(http || https ? "" : " off");
+}
+
+/* who: of the credentials file; NULL: it has been put away. */
+static void print_summary(struct up *up, const struct cli_profile *who, struct str url, bool first)
+{
+	int http = (int)conf_int(up->conf, CONF_GATEWAY_HTTP_PORT);
 
 	printf("Appia is running; its data is in %s\n", up->home.dir);
-	printf("  management   %.*s\n", STR_FMT(p->management_url));
-	printf("  gateway      http://%s:%d, https://%s:%d (CA: %s)\n", host, http, host, https, in_home(up, "tls/ca.pem"));
-	if (first)
-		printf("  first login  domain %.*s, user %.*s, password and keys in %s\n", STR_FMT(p->domain), STR_FMT(p->user),
-		       in_home(up, "credentials.json"));
-	else
+	printf("  management   %.*s\n", STR_FMT(url));
+	print_gateway(up);
+	if (who && first)
+		printf("  first login  domain %.*s, user %.*s, password and keys in %s\n", STR_FMT(who->domain),
+		       STR_FMT(who->user), in_home(up, "credentials.json"));
+	else if (who)
 		printf("  credentials  %s\n", in_home(up, "credentials.json"));
-	printf("  try          curl 'http://%s:%d/sample/cities?country=IT'\n", host, http);
+	if (http)
+		printf("  try          curl 'http://%s:%d/sample/cities?country=IT'\n", host_of(up, CONF_GATEWAY_ADDRESS), http);
 	fflush(stdout);
+}
+
+static struct str management_url(struct up *up)
+{
+	int http = (int)conf_int(up->conf, CONF_MANAGEMENT_HTTP_PORT);
+	int https = (int)conf_int(up->conf, CONF_MANAGEMENT_HTTPS_PORT);
+	const char *host = host_of(up, CONF_MANAGEMENT_ADDRESS);
+
+	if (!http && !https)
+		return STR("off");
+	return http ? arena_fmt(up->a, "http://%s:%d", host, http) : arena_fmt(up->a, "https://%s:%d", host, https);
 }
 
 static int run(struct up *up)
@@ -143,19 +179,20 @@ static int run(struct up *up)
 
 	if (rc)
 		return rc;
-	rc = cli_profile_read(up->a, in_home(up, "credentials.json"), &profile, &up->err);
-	if (rc == 0) {
-		struct err err = {0};
+	struct err err = {0};
+	struct str url = management_url(up);
+	/* Whoever keeps the credentials elsewhere does without the sample. */
+	bool known = cli_profile_read(up->a, in_home(up, "credentials.json"), &profile, &err) == 0;
 
-		profile.management_url = arena_fmt(up->a, "http://127.0.0.1:%d",
-		                                   (int)conf_int(up->conf, CONF_MANAGEMENT_HTTP_PORT));
-		if (sample_ensure(&up->home, &profile, &err))
-			log_warn("the sample could not be made: %s", err.text);
-		print_summary(up, &profile, first);
-		supervise_run(up->children, CHILDREN);
-	}
+	profile.management_url = url;
+	if (!known || !conf_int(up->conf, CONF_MANAGEMENT_HTTP_PORT))
+		log_info("the sample is not looked at: %s", known ? "no HTTP port" : err.text);
+	else if (sample_ensure(&up->home, &profile, &err))
+		log_warn("the sample could not be made: %s", err.text);
+	print_summary(up, known ? &profile : NULL, url, first);
+	supervise_run(up->children, CHILDREN);
 	supervise_stop(up->children, CHILDREN);
-	return rc;
+	return 0;
 }
 
 int up_run(int argc, char **argv)

@@ -48,8 +48,10 @@ static const char *in_home(const struct daemon *d, const char *name, char *buf, 
 static struct str url_of(struct daemon *d, struct str address, int64_t port)
 {
 	bool any = str_is(address, "0.0.0.0") || str_is(address, "::");
+	bool v6 = !any && str_find(address, ':', 0) < address.n && address.p[0] != '[';
 
-	return arena_fmt(d->arena, "http://%.*s:%lld", STR_FMT(any ? STR("127.0.0.1") : address), (long long)port);
+	return arena_fmt(d->arena, "http://%s%.*s%s:%lld", v6 ? "[" : "", STR_FMT(any ? STR("127.0.0.1") : address),
+	                 v6 ? "]" : "", (long long)port);
 }
 
 static void fill_settings(struct daemon *d)
