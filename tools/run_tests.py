@@ -37,14 +37,39 @@ def run_lint():
     return 0 if subprocess.run(['/usr/bin/python3', os.path.join(ROOT, 'tools/lint.py')], check=False).returncode else 1
 
 
+def uncalled_operations(build, calls_file):
+    """Ids of the implemented operations that no scenario called with success."""
+    with open(os.path.join(build, 'src/api/api_operations.json'), encoding='utf-8') as f:
+        operations = [o for o in json.load(f)['operations'] if not o['todo']]
+    # The most exact path wins, as in the router: fewest parameters.
+    operations.sort(key=lambda o: o['path'].count('{'))
+    patterns = [(o, re.compile(o['method'] + ' ' + re.sub(r'\\\{\w+\\\}', '[^/]+', re.escape(o['path'])) + '/?')) for o in operations]
+    called, seen = set(), {}
+    with open(calls_file, encoding='utf-8', errors='replace') as f:
+        for line in f:
+            call, _, status = line.rstrip('\n').rpartition(' ')
+            if not status.isdigit() or int(status) >= 400:
+                continue
+            if call not in seen:
+                seen[call] = next((o['id'] for o, pattern in patterns if pattern.fullmatch(call)), None)
+            called.add(seen[call])
+    return sorted({o['id'] for o in operations} - called), len({o['id'] for o in operations})
+
+
 def run_pytest(build, args):
     env = dict(os.environ, APPIA_BUILD=os.path.abspath(build), PYTHONDONTWRITEBYTECODE='1')
+    calls_file = os.path.join(build, 'calls.log')
+    open(calls_file, 'w', encoding='utf-8').close()
+    env['APPIA_CALLS_FILE'] = os.path.abspath(calls_file)
     env['PYTHONPATH'] = os.path.join(ROOT, 'tests')
-    args = args or ['tests']
+    everything, args = not args, args or ['tests']
     p = subprocess.run(['/usr/bin/python3', '-m', 'pytest', '-q', '-n', '2', '--dist', 'loadfile', '-p',
                         'no:cacheprovider', '-m', 'not soak', *args], cwd=ROOT, env=env, text=True,
                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     print(p.stdout[-12000:])
+    if everything:
+        missing, total = uncalled_operations(build, calls_file)
+        print(f'operations called with success: {total - len(missing)} of {total}; never: {", ".join(missing) or "none"}')
     last = [line for line in p.stdout.splitlines() if re.search(r'\d+ (passed|failed|error)', line)]
     counts = {k: int(n) for n, k in re.findall(r'(\d+) (passed|failed|error|skipped)', last[-1] if last else '')}
     failed = counts.get('failed', 0) + counts.get('error', 0)
