@@ -30,15 +30,14 @@ PORTS = ('MANAGEMENT_HTTP', 'MANAGEMENT_HTTPS', 'GATEWAY_HTTP', 'GATEWAY_HTTPS')
 
 def processes(home):
     """{pid: command line} of all processes that were started for a home, whatever became of their parents."""
-    found, needle = {}, os.fsencode(home)
+    found = {}
     for path in glob.glob('/proc/[0-9]*'):
         try:
             pid = int(path[6:])
-            with open(path + '/environ', 'rb') as f:
-                of_home = b'APPIA_HOME=' + needle in f.read().split(b'\0')
             with open(path + '/cmdline', 'rb') as f:
                 line = f.read().replace(b'\0', b' ').decode(errors='replace').strip()
-            if line and (of_home or home in line) and pid != os.getpid():
+            # Workers of nginx have neither arguments nor environment left, but they write to the home's log.
+            if line and pid != os.getpid() and (home in line or os.readlink(path + '/fd/2').startswith(home + '/')):
                 found[pid] = line
         except OSError:
             continue
