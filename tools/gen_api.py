@@ -176,6 +176,8 @@ class Operation:
     def __init__(self, domain, method, path, spec, twin=False):
         self.domain, self.method, self.path, self.spec, self.twin = domain, method.upper(), path, spec, twin
         self.id = spec['operationId']
+        if '*/' in spec.get('summary', ''):
+            fail(f'{self.id}: the summary would end the comment it is put into')
         self.func = f'{domain.folder}_{snake(self.id)}'
         self.params, self.body, self.raw, self.reply = [], None, False, None
         self.todo = self.id in domain.gen.todo
@@ -646,7 +648,8 @@ class Generator:
                 examples += [e['value'] for e in (media.get('examples') or {}).values()]
                 content[side] = {'schema': media.get('schema'), 'examples': examples}
             out.append({'id': op.id, 'domain': op.domain.folder, 'method': op.method, 'path': op.path,
-                        'command': command[op.id], 'summary': op.spec.get('summary'), 'action': op.spec.get('x-action'), 'status': op.status,
+                        'command': command[op.id], 'summary': op.spec.get('summary'),
+                        'action': op.spec.get('x-action'), 'status': op.status,
                         'todo': op.todo, 'twin': op.twin, 'shape': op.shape,
                         'public': 'API_OP_PUBLIC' in op.flags(), 'errors': op.spec.get('x-errors') or [],
                         'params': [{k: p[k] for k in ('name', 'in', 'required', 'schema')} for p in op.params],

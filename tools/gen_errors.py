@@ -14,6 +14,20 @@ def quote(text):
     return '"' + text.replace('\\', '\\\\').replace('"', '\\"') + '"'
 
 
+def check(row):
+    """What is wrong with a row, or None."""
+    if not isinstance(row, dict) or set(row) - {'code', 'variant', 'status', 'message', 'literal', 'explain'}:
+        return 'not a row of code, variant, status, message, literal, explain'
+    if not isinstance(row.get('code'), str) or not re.fullmatch(r'[A-Za-z0-9._-]+', row['code']):
+        return 'no code'
+    if not isinstance(row.get('status'), int) or not 400 <= row['status'] <= 599:
+        return 'status is no HTTP error status'
+    texts = [row.get('message'), row.get('explain', '')]
+    if not all(isinstance(t, str) and t.isprintable() for t in texts) or not texts[0]:
+        return 'message and explain are texts of one line'
+    return None
+
+
 def symbol(row):
     name = 'ERR_' + re.sub(r'[^A-Za-z0-9]', '_', row['code']).upper()
     return name + ('_' + row['variant'].upper() if row.get('variant') else '')
@@ -23,6 +37,9 @@ def main():
     source, header, table = sys.argv[1:4]
     with open(source, encoding='utf-8') as f:
         domains = yaml.load(f, Loader=getattr(yaml, 'CSafeLoader', yaml.SafeLoader))
+    bad = [f'{r.get("code") if isinstance(r, dict) else r}: {check(r)}' for d in domains for r in domains[d] if check(r)]
+    if bad:
+        sys.exit('\n'.join(bad))
     rows = [(symbol(r), d, r) for d in domains for r in domains[d]]
     names = [r[0] for r in rows]
     if len(set(names)) != len(names):

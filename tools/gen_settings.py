@@ -25,9 +25,9 @@ def quote(text):
 def number(kind, value):
     """A value of the file as the integer that the program sees."""
     text = str(value)
-    if kind == 'int':
+    if kind == 'int' and re.fullmatch(r'-?\d+', text):
         return int(text)
-    units = SIZES if kind == 'size' else TIMES
+    units = SIZES if kind == 'size' else TIMES if kind == 'duration' else {}
     part = re.fullmatch(r'(\d+)([A-Za-z]*)', text)
     if not part or part.group(2) not in units:
         sys.exit(f'{kind} {text!r} cannot be read')
@@ -51,6 +51,8 @@ def load(path):
                 sys.exit(f'{where}: not a valid key')
             seen.add(where)
             if row['type'] in ('int', 'size', 'duration'):
+                if not {'min', 'max', 'default'} <= set(row):
+                    sys.exit(f'{where}: min, max and default are needed')
                 low, value, high = (number(row['type'], row[k]) for k in ('min', 'default', 'max'))
                 if not low <= value <= high <= INT64_MAX:
                     sys.exit(f'{where}: the default is out of range')

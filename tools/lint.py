@@ -36,7 +36,7 @@ def check_includes(path, lines, layers, report):
         return
     allowed = set(layers[folder]) | {folder}
     for n, line in enumerate(lines, 1):
-        m = re.match(r'#include "([^"]+)"', line)
+        m = re.match(r'\s*#\s*include\s+"([^"]+)"', line)
         if not m:
             continue
         target = m.group(1)
@@ -48,22 +48,44 @@ def check_includes(path, lines, layers, report):
             report(path, n, f'src/{folder} may not include generated {target}')
 
 
+def code_of(lines):
+    """The lines without comments and the inside of texts."""
+    out, inside = [], False
+    for line in lines:
+        if inside:
+            _, end, line = line.partition('*/')
+            inside = not end
+            if inside:
+                out.append('')
+                continue
+        line = re.sub(r'"(\\.|[^"\\])*"', '""', line)
+        line = re.sub(r'/\*.*?\*/|//.*', '', line)
+        line, begin, _ = line.partition('/*')
+        inside = bool(begin)
+        out.append(line)
+    return out
+
+
+def check_code(path, lines, report):
+    for n, code in enumerate(code_of(lines), 1):
+        m = BANNED.search(code)
+        if m:
+            report(path, n, f'{m.group(1)}() is banned')
+        if re.search(r'\btypedef\s+(struct|union)\b[^;(]*(\{|\w+\s*;)', code):
+            report(path, n, 'typedef struct: say struct where it is used')
+        for prefix, folder in FOLDER_OF_TYPE:
+            if path.startswith('src/') and folder_of(path) != folder and re.search(r'\b' + prefix, code):
+                report(path, n, f'{prefix}* types belong to src/{folder} only')
+
+
 def check_text(path, lines, report):
-    if 'SPDX-License-Identifier: Apache-2.0' not in ''.join(lines[:3]):
+    if lines and 'SPDX-License-Identifier: Apache-2.0' not in ''.join(lines[:3]):
         report(path, 1, 'no licence line')
     for n, line in enumerate(lines, 1):
         if len(line.expandtabs(8).rstrip('\n')) > 120:
             report(path, n, 'longer than 120 columns')
         if line.rstrip('\n') != line.rstrip('\n').rstrip():
             report(path, n, 'trailing white space')
-        if path.endswith(('.c', '.h')):
-            code = re.sub(r'"(\\.|[^"\\])*"', '""', re.sub(r'/\*.*?\*/|//.*', '', line))
-            m = BANNED.search(code)
-            if m and not code.lstrip().startswith('*'):
-                report(path, n, f'{m.group(1)}() is banned')
-            for prefix, folder in FOLDER_OF_TYPE:
-                if path.startswith('src/') and folder_of(path) != folder and re.search(r'\b' + prefix, code):
-                    report(path, n, f'{prefix}* types belong to src/{folder} only')
 
 
 def main():
@@ -75,13 +97,14 @@ def main():
         found.append(f'{path}:{line}: {text}')
 
     for path in files():
-        if not path.endswith(('.c', '.h', '.py', '.sh')):
+        if not path.endswith(('.c', '.h', '.py', '.sh')) or path.startswith('tests/golden/'):
             continue
         with open(os.path.join(ROOT, path), encoding='utf-8') as f:
             lines = f.readlines()
         check_text(path, lines, report)
         if path.endswith(('.c', '.h')):
             check_includes(path, lines, layers, report)
+            check_code(path, lines, report)
     print('\n'.join(found))
     sys.exit(1 if found else 0)
 
