@@ -92,6 +92,7 @@ void gateway_worker_exit(void)
 
 	close_published(w);
 	gateway_secrets_wipe();
+	gateway_tls_exit();
 	while (w->n_arenas)
 		arena_free(w->arenas[--w->n_arenas]);
 	sign_keyring_free(w->keys);
@@ -139,7 +140,7 @@ static void check_published(struct gateway_worker *w)
 		open_published(w);
 }
 
-struct pub_view *gateway_view(struct gateway_ctx *ctx)
+struct pub_view *gateway_view(ngx_log_t *log)
 {
 	struct gateway_worker *w = &gateway_worker;
 	struct err err = {0};
@@ -149,19 +150,16 @@ struct pub_view *gateway_view(struct gateway_ctx *ctx)
 		check_published(w);
 		w->next_open = ngx_current_msec + (w->pub && w->keys ? CHECK_EVERY_MS : OPEN_EVERY_MS);
 	}
-	if (!w->pub) {
-		err_set(&ctx->err, ERR_APIG_0606, NULL);
+	if (!w->pub)
 		return NULL;
-	}
 	rc = w->view ? pub_view_renew(w->view, &err) : pub_view_begin(w->pub, &w->view, &err);
 	if (!rc) {
 		pub_view_cache(w->view);
 		return w->view;
 	}
-	ngx_log_error(NGX_LOG_ERR, ctx->r->connection->log, 0, "appia: published state: %s", err.text);
+	ngx_log_error(NGX_LOG_ERR, log, 0, "appia: published state: %s", err.text);
 	close_published(w);
 	w->next_open = ngx_current_msec + OPEN_EVERY_MS;
-	err_set(&ctx->err, ERR_APIG_0606, NULL);
 	return NULL;
 }
 

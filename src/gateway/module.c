@@ -122,6 +122,7 @@ static void *create_loc(ngx_conf_t *cf)
 		conf->enabled = NGX_CONF_UNSET;
 		conf->appcode_plain = NGX_CONF_UNSET;
 		conf->raw_path = NGX_CONF_UNSET;
+		conf->https_port = NGX_CONF_UNSET;
 	}
 	return conf;
 }
@@ -133,6 +134,7 @@ static char *merge_loc(ngx_conf_t *cf, void *parent, void *child)
 	ngx_conf_merge_value(conf->enabled, prev->enabled, 0);
 	ngx_conf_merge_value(conf->appcode_plain, prev->appcode_plain, 0);
 	ngx_conf_merge_value(conf->raw_path, prev->raw_path, 0);
+	ngx_conf_merge_value(conf->https_port, prev->https_port, 443);
 	return NGX_CONF_OK;
 }
 
@@ -235,6 +237,7 @@ static ngx_command_t commands[] = {
 	{ngx_string("appia_metrics"), NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS, set_metrics, LOC(enabled)},
 	{ngx_string("appia_appcode_plain"), ANYWHERE | NGX_CONF_FLAG, ngx_conf_set_flag_slot, LOC(appcode_plain)},
 	{ngx_string("appia_raw_path"), ANYWHERE | NGX_CONF_FLAG, ngx_conf_set_flag_slot, LOC(raw_path)},
+	{ngx_string("appia_https_port"), ANYWHERE | NGX_CONF_TAKE1, ngx_conf_set_num_slot, LOC(https_port)},
 	{ngx_string("appia_published"), NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE12, set_published, MAIN(published)},
 	{ngx_string("appia_key"), NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE1, set_path, MAIN(key_file)},
 	{ngx_string("appia_trusted_certificate"), NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE1, set_path, MAIN(trusted)},
@@ -257,7 +260,7 @@ static ngx_int_t postconfiguration(ngx_conf_t *cf)
 	if (!handler)
 		return NGX_ERROR;
 	*handler = gateway_log;
-	return gateway_body_filter_init(cf);
+	return gateway_tls_init(cf) == NGX_OK ? gateway_body_filter_init(cf) : NGX_ERROR;
 }
 
 static void exit_process(ngx_cycle_t *cycle)

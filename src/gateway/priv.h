@@ -58,6 +58,7 @@ struct gateway_srv_conf {
 
 struct gateway_loc_conf {
 	ngx_flag_t enabled, appcode_plain, raw_path;
+	ngx_int_t https_port; /* where plain calls are sent */
 };
 
 /* request ---------------------------------------------------------------------------------------------------------- */
@@ -125,7 +126,7 @@ struct gateway_ctx {
 
 	/* what it was routed to; copied */
 	struct str group_id, server_name;
-	bool debugging;
+	bool debugging, redirect;
 	struct pub_api api;
 	bool has_api;
 	struct str counter; /* key of its cell */
@@ -200,8 +201,8 @@ static inline ngx_str_t gateway_ngx(struct str s)
 struct gateway_ctx *gateway_ctx_get(ngx_http_request_t *r);
 int gateway_worker_init(ngx_cycle_t *cycle);
 void gateway_worker_exit(void);
-/* The newest state of the published configuration, until gateway_view_end(); NULL and ctx->err when there is none. */
-struct pub_view *gateway_view(struct gateway_ctx *ctx);
+/* The newest state of the published configuration, until gateway_view_end(); NULL when there is none. */
+struct pub_view *gateway_view(ngx_log_t *log);
 void gateway_view_end(void);
 
 /* route.c: content handler, and going on after the body or a name is there. */
@@ -283,6 +284,12 @@ bool gateway_shm_limit(struct str key, int64_t now_ms, int64_t window_ms, uint32
 /* Failures in a row: true while the key is locked; note(false) counts one, note(true) clears. */
 bool gateway_shm_locked(struct str key, int64_t now_ms);
 void gateway_shm_note(struct str key, bool ok, int64_t now_ms);
+
+/* tls.c: certificates of bound names. init() when all server{} are known. */
+ngx_int_t gateway_tls_init(ngx_conf_t *cf);
+void gateway_tls_exit(void);
+/* Whether the client showed a certificate under this name that the name's roots vouch for. */
+bool gateway_tls_client_ok(const ngx_http_request_t *r, struct str host);
 
 /* status.c */
 ngx_int_t gateway_metrics(ngx_http_request_t *r);

@@ -85,9 +85,14 @@ static ngx_int_t find_group(struct gateway_ctx *ctx, struct pub_view *view)
 		err_set(&ctx->err, ERR_APIG_0606, NULL);
 		return NGX_ERROR;
 	}
+	if (host.verify_client && !gateway_tls_client_ok(ctx->r, name)) {
+		err_set(&ctx->err, ERR_APIG_0205, NULL);
+		return NGX_ERROR;
+	}
 	ctx->server_name = name;
 	ctx->group_id = arena_str(ctx->arena, host.group_id);
 	ctx->debugging = host.debugging;
+	ctx->redirect = host.redirect;
 	return NGX_OK;
 }
 
@@ -140,17 +145,41 @@ static ngx_int_t find_api(struct gateway_ctx *ctx, struct pub_view *view)
 
 static ngx_int_t step_route(struct gateway_ctx *ctx)
 {
-	struct pub_view *view = gateway_view(ctx);
+	struct pub_view *view = gateway_view(ctx->r->connection->log);
 
-	if (!view || find_group(ctx, view) != NGX_OK)
+	if (!view) {
+		err_set(&ctx->err, ERR_APIG_0606, NULL);
 		return NGX_ERROR;
-	return find_api(ctx, view);
+	}
+	return find_group(ctx, view) == NGX_OK ? find_api(ctx, view) : NGX_ERROR;
+}
+
+static ngx_int_t redirect(struct gateway_ctx *ctx)
+{
+	struct gateway_loc_conf *conf = ngx_http_get_module_loc_conf(ctx->r, ngx_http_appia_module);
+	ngx_table_elt_t *h = ngx_list_push(&ctx->r->headers_out.headers);
+	struct str target = gateway_str(ctx->r->unparsed_uri);
+
+	if (!h) {
+		err_set(&ctx->err, ERR_APIG_0601, NULL);
+		return NGX_ERROR;
+	}
+	struct str port = conf->https_port == 443 ? STR("") : arena_fmt(ctx->arena, ":%d", (int)conf->https_port);
+
+	*h = (ngx_table_elt_t){.hash = 1};
+	ngx_str_set(&h->key, "Location");
+	h->value = gateway_ngx(arena_join(ctx->arena, (struct str[]){STR("https://"), ctx->server_name, port, target},
+					  4, STR("")));
+	ctx->rc = gateway_answer(ctx->r, NGX_HTTP_MOVED_PERMANENTLY, STR("text/plain"), STR(""));
+	return NGX_DECLINED;
 }
 
 static ngx_int_t step_protocol(struct gateway_ctx *ctx)
 {
 	unsigned used = ctx->r->connection->ssl ? PUB_PROTO_HTTPS : PUB_PROTO_HTTP;
 
+	if (ctx->redirect && used == PUB_PROTO_HTTP && (!ctx->api.protocols || ctx->api.protocols & PUB_PROTO_HTTPS))
+		return redirect(ctx);
 	if (ctx->api.protocols && !(ctx->api.protocols & used)) {
 		err_set(&ctx->err, ERR_APIG_0607, "%s", ctx->api.protocols & PUB_PROTO_HTTPS ? "https" : "http");
 		return NGX_ERROR;

@@ -24,10 +24,13 @@
  *   auth/<env_id>/<api_id>/<app_id>          empty value: the app may call the API there
  *   user/<user_id>                           pub_user
  *   ak/<access key>                          pub_ak
- *   livedata/<ld_api_id>                     JSON document of struct internal_livedata (spec/internal), for appia-worker
- *   datasource/<datasource_id>               JSON document of struct internal_datasource, secrets sealed
+ *   livedata/<ld_api_id>                     JSON document of struct internal_livedata (spec/internal), for
+ * appia-worker datasource/<datasource_id>               JSON document of struct internal_datasource, secrets sealed
+ *   cert/<lower-case host name>              pub_cert      how TLS is spoken under a bound domain name
  *   meta/seq                                 u64: last outbox row projected
+ *   meta/layout                              PUB_LAYOUT: a state with another one is built anew by its writer
  */
+#define PUB_LAYOUT STR("2")
 
 struct pub; /* an open environment; any thread */
 
@@ -44,8 +47,8 @@ struct pub_view;
 /* ERR_APPIA_0503 (retriable) when more than 1024 views are open on the machine. */
 int pub_view_begin(struct pub *pub, struct pub_view **ret, struct err *err);
 void pub_view_end(struct pub_view **view);
-/* Reusing one view, cheaper than beginning another: reset gives the snapshot up (then nothing is found), renew takes the
- * newest. After a failed renew the view is as after a reset. */
+/* Reusing one view, cheaper than beginning another: reset gives the snapshot up (then nothing is found), renew takes
+ * the newest. After a failed renew the view is as after a reset. */
 void pub_view_reset(struct pub_view *view);
 int pub_view_renew(struct pub_view *view, struct err *err);
 /* Makes the view remember where values are, as long as nothing newer is committed: worth its 2 MB in a process that
@@ -84,6 +87,20 @@ struct pub_host {
 	struct str group_id, instance_id;
 	bool debugging;  /* the group's own sub-domain: 1000 calls a day */
 	bool by_ip;      /* found by address, not by name */
+	bool redirect;   /* plain HTTP is sent to HTTPS where the API is offered there */
+	bool verify_client; /* only clients with a certificate that pub_cert.client_ca vouches for */
+};
+
+/* A name may have a certificate of each algorithm. */
+struct pub_cert_key {
+	struct str chain, sealed_key; /* PEM, the server's certificate first; base64 of sign_seal() */
+};
+
+struct pub_cert {
+	unsigned min_version; /* of TLS, as on the wire: 0x0303 is TLS 1.2; 0: what the server says */
+	struct str client_ca; /* PEM; empty: clients are not asked for certificates */
+	struct pub_cert_key *keys;
+	size_t n_keys;
 };
 
 enum pub_auth { PUB_AUTH_NONE, PUB_AUTH_APP, PUB_AUTH_IAM, PUB_AUTH_AUTHORIZER };
@@ -107,7 +124,7 @@ struct pub_backend_param {
 	struct str name; /* at the back end */
 	enum pub_location location;
 	enum pub_origin origin;
-	struct str value;        /* REQUEST: name of the request parameter; CONSTANT: value; SYSTEM: "$context.sourceIp" */
+	struct str value; /* REQUEST: name of the request parameter; CONSTANT: value; SYSTEM: "$context.sourceIp" */
 	enum pub_location from;  /* REQUEST: where the request parameter is */
 };
 
@@ -155,6 +172,8 @@ struct pub_ak {
 
 void pub_host_encode(struct buf *out, const struct pub_host *v);
 bool pub_host_decode(struct str value, struct pub_host *ret);
+void pub_cert_encode(struct buf *out, const struct pub_cert *v);
+bool pub_cert_decode(struct str value, struct arena *a, struct pub_cert *ret);
 void pub_api_encode(struct buf *out, const struct pub_api *v);
 bool pub_api_decode(struct str value, struct arena *a, struct pub_api *ret);
 void pub_app_encode(struct buf *out, const struct pub_app *v);

@@ -6,8 +6,8 @@
 
 /* A value is u16 version, then the fields in the order of these tables: strings as u32 length and bytes, bool and enum
  * as u8, unsigned as u32, int64_t as u64, lists as u32 count and elements. There is one encoding per content. A field
- * added, removed or moved is a new version. */
-enum { VERSION = 1 };
+ * added, removed or moved is a new version, and a new PUB_LAYOUT. */
+enum { VERSION = 2 };
 
 enum kind { F_STR, F_BOOL, F_ENUM, F_UINT, F_INT, F_LIST };
 
@@ -51,6 +51,19 @@ static const struct field host_fields[] = {
 	S(pub_host, instance_id),
 	B(pub_host, debugging),
 	B(pub_host, by_ip),
+	B(pub_host, redirect),
+	B(pub_host, verify_client),
+};
+
+static const struct field cert_key_fields[] = {
+	S(pub_cert_key, chain),
+	S(pub_cert_key, sealed_key),
+};
+
+static const struct field cert_fields[] = {
+	U(pub_cert, min_version),
+	S(pub_cert, client_ca),
+	L(pub_cert, keys, n_keys, pub_cert_key, cert_key_fields),
 };
 
 static const struct field param_fields[] = {
@@ -268,17 +281,21 @@ SIMPLE(app)
 SIMPLE(user)
 SIMPLE(ak)
 
-void pub_api_encode(struct buf *out, const struct pub_api *v)
-{
-	encode(out, api_fields, ARRAY_LEN(api_fields), v);
-}
+#define WITH_LISTS(name)                                                                                               \
+	void pub_##name##_encode(struct buf *out, const struct pub_##name *v)                                          \
+	{                                                                                                              \
+		encode(out, name##_fields, ARRAY_LEN(name##_fields), v);                                               \
+	}                                                                                                              \
+                                                                                                                       \
+	bool pub_##name##_decode(struct str value, struct arena *a, struct pub_##name *ret)                            \
+	{                                                                                                              \
+		struct pub_##name v = {0};                                                                             \
+                                                                                                                       \
+		if (!decode(value, a, name##_fields, ARRAY_LEN(name##_fields), &v))                                    \
+			return false;                                                                                  \
+		*ret = v;                                                                                              \
+		return true;                                                                                           \
+	}
 
-bool pub_api_decode(struct str value, struct arena *a, struct pub_api *ret)
-{
-	struct pub_api v = {0};
-
-	if (!decode(value, a, api_fields, ARRAY_LEN(api_fields), &v))
-		return false;
-	*ret = v;
-	return true;
-}
+WITH_LISTS(api)
+WITH_LISTS(cert)

@@ -91,6 +91,11 @@ void sign_hash_add(struct sign_hash *h, struct str bytes)
 	SHA256_Update(&h->sha, bytes.p, bytes.n);
 }
 
+void sign_hash_sum(struct sign_hash *h, unsigned char ret[32])
+{
+	SHA256_Final(ret, &h->sha);
+}
+
 struct str sign_hash_end(struct sign_hash *h)
 {
 	unsigned char sum[SUM];

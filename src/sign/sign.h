@@ -66,7 +66,8 @@ void sign_hmac_sha256(struct str key, struct str data, unsigned char ret[32]);
 struct sign_hash;
 struct sign_hash *sign_hash_begin(struct arena *a);
 void sign_hash_add(struct sign_hash *h, struct str bytes);
-/* Lower-case hex; h is used up. */
+/* Either ends it; h is used up. The text is lower-case hex. */
+void sign_hash_sum(struct sign_hash *h, unsigned char ret[32]);
 struct str sign_hash_end(struct sign_hash *h);
 
 /* Sealed secrets and tokens, by the installation's master key (XChaCha20-Poly1305, libsodium). */

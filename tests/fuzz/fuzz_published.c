@@ -13,6 +13,7 @@ static bool again(unsigned kind, struct str value, struct arena *a, struct buf *
 	struct pub_app app;
 	struct pub_user user;
 	struct pub_ak ak;
+	struct pub_cert cert;
 	bool ok = false;
 
 	if (kind == 0 && (ok = pub_host_decode(value, &host)))
@@ -25,6 +26,8 @@ static bool again(unsigned kind, struct str value, struct arena *a, struct buf *
 		pub_user_encode(out, &user);
 	else if (kind == 4 && (ok = pub_ak_decode(value, &ak)))
 		pub_ak_encode(out, &ak);
+	else if (kind == 5 && (ok = pub_cert_decode(value, a, &cert)))
+		pub_cert_encode(out, &cert);
 	return ok;
 }
 
@@ -37,7 +40,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct buf out;
 
 	buf_init(&out, 1 << 20);
-	if (again(data[0] % 5, value, a, &out) && !str_eq(buf_view(&out), value))
+	if (again(data[0] % 6, value, a, &out) && !str_eq(buf_view(&out), value))
 		abort();
 	buf_done(&out);
 	arena_free(a);

@@ -121,6 +121,7 @@ http {{
     fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
+    ssl_protocols TLSv1.2 TLSv1.3;
     client_max_body_size 12m;
     large_client_header_buffers 4 32k;
     keepalive_requests 1000000;

@@ -57,6 +57,8 @@ static void put_host(const json_t *o, struct buf *b, bool by_default)
 	struct pub_host host = {.group_id = text(o, "group_id"),
 				.instance_id = text(o, "instance_id"),
 				.debugging = flag(o, "debugging"),
+				.redirect = flag(o, "redirect"),
+				.verify_client = flag(o, "verify_client"),
 				.by_ip = by_default};
 
 	pub_host_encode(b, &host);
@@ -172,6 +174,21 @@ static void put_app(const json_t *o, struct buf *b)
 	put("appkey", app.key, STR_NONE, STR_NONE, b);
 }
 
+static void put_cert(const json_t *o, struct buf *b)
+{
+	const json_t *list = json_object_get(o, "keys"), *item;
+	struct pub_cert cert = {.min_version = (unsigned)number(o, "min_version"), .client_ca = text(o, "client_ca")};
+	size_t i;
+
+	cert.keys = ARENA_ARRAY(arena, struct pub_cert_key, json_array_size(list) + 1);
+	cert.n_keys = json_array_size(list);
+	json_array_foreach(list, i, item) cert.keys[i] =
+		(struct pub_cert_key){text(item, "chain"),
+				      sign_seal(arena, keys, "certificate.key", text(item, "key"))};
+	pub_cert_encode(b, &cert);
+	put("cert", text(o, "name"), STR_NONE, STR_NONE, b);
+}
+
 static void put_user(const json_t *o, struct buf *b)
 {
 	struct pub_user user = {.id = text(o, "id"),
@@ -224,6 +241,8 @@ static void apply(const json_t *o, struct buf *b)
 		put_api(o, b);
 	else if (str_is(kind, "app"))
 		put_app(o, b);
+	else if (str_is(kind, "cert"))
+		put_cert(o, b);
 	else if (str_is(kind, "user"))
 		put_user(o, b);
 	else if (str_is(kind, "ak"))

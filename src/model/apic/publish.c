@@ -443,8 +443,65 @@ static int find_host(struct model *m, const char *sql, struct str key, struct pu
 	if (*ret_found) {
 		ret->group_id = store_str(rows, 0, m->arena);
 		ret->instance_id = store_str(rows, 1, m->arena);
+		ret->redirect = store_int(rows, 2) == 1;
+		ret->verify_client = store_int(rows, 3) == 1;
 	}
 	return store_done(&rows, &m->err);
+}
+
+#define MAX_CERTIFICATES 8
+#define MAX_CERT_VALUE ((size_t)1 << 20)
+
+static unsigned tls_version(struct str name)
+{
+	return str_is(name, "TLSv1.3") ? 0x0304 : str_is(name, "TLSv1.2") ? 0x0303 : 0x0302;
+}
+
+/* Clients are verified by all the roots that came with the name's certificates. */
+static void join_roots(struct model *m, struct str roots, struct pub_cert *cert)
+{
+	cert->client_ca = cert->client_ca.n ? arena_join(m->arena, (struct str[]){cert->client_ca, roots}, 2, STR("\n"))
+					    : roots;
+}
+
+/* n_keys stays 0 where there is no certificate: the name is served with the gateway's own. */
+static int read_cert(struct model *m, struct str host, struct pub_cert *ret)
+{
+	struct store_rows *rows;
+	int rc = store_query(m->tx, &m->err, &rows,
+			     "SELECT c.content, c.key_sealed, c.trusted_root_ca, d.min_ssl_version,"
+			     " d.verified_client_certificate FROM url_domain d"
+			     " JOIN url_domain_certificate l ON l.domain_id = d.id"
+			     " JOIN certificate c ON c.id = l.certificate_id WHERE d.domain = ?"
+			     " ORDER BY c.created_ms, c.id",
+			     "s", host);
+
+	if (rc)
+		return rc;
+	ret->keys = ARENA_ARRAY(m->arena, struct pub_cert_key, MAX_CERTIFICATES);
+	while (ret->n_keys < MAX_CERTIFICATES && store_next(rows)) {
+		struct pub_cert_key *key = &ret->keys[ret->n_keys++];
+
+		key->chain = store_str(rows, 0, m->arena);
+		key->sealed_key = store_str(rows, 1, m->arena);
+		ret->min_version = tls_version(store_str(rows, 3, m->arena));
+		if (store_int(rows, 4) == 1 && !store_null(rows, 2))
+			join_roots(m, store_str(rows, 2, m->arena), ret);
+	}
+	return store_done(&rows, &m->err);
+}
+
+static int project_cert(struct model *m, struct pub_batch *batch, struct str host)
+{
+	struct pub_cert cert = {0};
+	struct buf value;
+	int rc = read_cert(m, host, &cert);
+
+	if (rc || !cert.n_keys)
+		return rc ? rc : put(m, batch, "cert", host, NULL);
+	buf_init(&value, MAX_CERT_VALUE);
+	pub_cert_encode(&value, &cert);
+	return put(m, batch, "cert", host, &value);
 }
 
 static int project_host(struct model *m, struct pub_batch *batch, struct str key)
@@ -452,12 +509,17 @@ static int project_host(struct model *m, struct pub_batch *batch, struct str key
 	struct pub_host host = {.debugging = true};
 	struct buf value;
 	bool found;
-	int rc = find_host(m, "SELECT id, instance_id FROM api_group WHERE sl_domain = ?", key, &host, &found);
+	int rc = find_host(m, "SELECT id, instance_id, 0, 0 FROM api_group WHERE sl_domain = ?", key, &host, &found);
 
 	if (rc == 0 && !found) {
 		host.debugging = false;
-		rc = find_host(m, "SELECT group_id, instance_id FROM url_domain WHERE domain = ?", key, &host, &found);
+		rc = find_host(m,
+			       "SELECT group_id, instance_id, http_redirect_to_https, verified_client_certificate"
+			       " FROM url_domain WHERE domain = ?",
+			       key, &host, &found);
 	}
+	if (rc == 0)
+		rc = project_cert(m, batch, key);
 	if (rc || !found)
 		return rc ? rc : put(m, batch, "host", key, NULL);
 	buf_init(&value, 4096);
@@ -478,7 +540,7 @@ static int project_group(struct model *m, struct pub_batch *batch, struct str ke
 	struct buf value;
 	bool found;
 	int rc = find_host(m,
-			   "SELECT id, instance_id FROM api_group WHERE is_default = 1 ORDER BY created_ms, id LIMIT 1",
+			   "SELECT id, instance_id, 0, 0 FROM api_group WHERE is_default = 1 ORDER BY created_ms, id LIMIT 1",
 			   STR_NONE, &host, &found);
 
 	if (rc || !found)

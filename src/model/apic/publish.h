@@ -10,7 +10,8 @@
  *   kind      key                          value
  *   api       <env_id>/<api_id>            the definition an environment serves
  *   route     <group_id>/<env name>        router of a group in an environment
- *   host      <lower-case host name>       which group answers on a sub-domain or bound domain
+ *   host      <lower-case host name>       which group answers on a sub-domain or bound domain, with
+ *                                        which certificates
  *   group     <group_id>                   which group is called by address: to be said of groups DEFAULT
  *   app_auth  <env_id>/<api_id>/<app_id>   the right of an app to call
  *   app_code  <hex SHA-256>                the app behind an AppCode

@@ -90,6 +90,8 @@ static int project_rows(struct model *m, struct pub_batch *batch, const struct r
 	return n ? write_seq(m, batch, rows[n - 1].seq) : 0;
 }
 
+static int project_all(struct model *m, struct pub_batch *batch);
+
 static int run_batch(struct model *m, struct pub *pub, bool *ret_more)
 {
 	struct pub_batch *batch = NULL;
@@ -102,10 +104,16 @@ static int run_batch(struct model *m, struct pub *pub, bool *ret_more)
 	rc = pub_batch_begin(pub, &batch, &m->err);
 	if (rc)
 		goto out;
-	rc = read_rows(m, read_seq(pub_batch_get(batch, STR("meta/seq"))), &rows, &n);
+	bool fits = str_eq(pub_batch_get(batch, STR("meta/layout")), PUB_LAYOUT);
+
+	/* What another release wrote is of no use. */
+	if (!fits)
+		rc = project_all(m, batch);
+	if (rc == 0)
+		rc = read_rows(m, read_seq(pub_batch_get(batch, STR("meta/seq"))), &rows, &n);
 	if (rc == 0)
 		rc = project_rows(m, batch, rows, n);
-	if (rc == 0 && n)
+	if (rc == 0 && (n || !fits))
 		rc = pub_batch_commit(&batch, &m->err);
 	*ret_more = n == ROWS_PER_BATCH;
 out:
@@ -147,12 +155,19 @@ static int read_keys(struct model *m, const char *sql, struct str_array *ret)
 	return store_done(&rows, &m->err);
 }
 
+/* Makes everything anew in a batch. */
 static int project_all(struct model *m, struct pub_batch *batch)
 {
+	int rc = pub_del_prefix(batch, STR(""), &m->err);
+
+	if (rc == 0)
+		rc = pub_put(batch, STR("meta/layout"), PUB_LAYOUT, &m->err);
+	if (rc)
+		return rc;
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
 		struct str_array keys;
-		int rc = read_keys(m, kinds[i]->all, &keys);
 
+		rc = read_keys(m, kinds[i]->all, &keys);
 		for (size_t k = 0; rc == 0 && k < keys.n; k++)
 			rc = kinds[i]->project(m, batch, keys.v[k]);
 		if (rc)
@@ -160,7 +175,8 @@ static int project_all(struct model *m, struct pub_batch *batch)
 	}
 	int64_t seq;
 	bool found;
-	int rc = store_get_int(m->tx, &m->err, &seq, &found, "SELECT COALESCE(MAX(seq), 0) FROM outbox", "");
+
+	rc = store_get_int(m->tx, &m->err, &seq, &found, "SELECT COALESCE(MAX(seq), 0) FROM outbox", "");
 
 	return rc ? rc : write_seq(m, batch, seq);
 }
@@ -173,8 +189,6 @@ int publish_rebuild(struct model *m, struct pub *pub)
 	if (rc)
 		return rc;
 	rc = pub_batch_begin(pub, &batch, &m->err);
-	if (rc == 0)
-		rc = pub_del_prefix(batch, STR(""), &m->err);
 	if (rc == 0)
 		rc = project_all(m, batch);
 	if (rc == 0)
