@@ -268,7 +268,7 @@ void api_serve(void *ctx, const struct httpd_request *req, struct httpd_reply *r
 			log_error("%s: %s", run.call.op->id, run.call.m.err.text);
 			api_fault(&run.call.m.err, domain_of(&run), API_FAULT_INTERNAL, NULL);
 		}
-		/* Headers of an answer that is not given do not go out; those of step_route() come before any handler. */
+		/* Headers of an answer that is not given do not go out; those of step_route() stay. */
 		if (run.call.op)
 			reply->n_headers = 0;
 		api_fault_write(reply, shape_of(&run), &run.call.m.err, run.call.m.request_id);

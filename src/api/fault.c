@@ -54,7 +54,8 @@ static int apic_invalid(struct err *err, const struct schema_error *e)
 	int code = codes[e->fault];
 
 	if (code == ERR_APIG_2011 || code == ERR_APIG_2012)
-		return err_set_text(err, code, "Invalid parameter value,parameterName:%s. %s: %s", e->name, e->path, e->why);
+		return err_set_text(err, code, "Invalid parameter value,parameterName:%s. %s: %s", e->name, e->path,
+				    e->why);
 	return err_set(err, code, "parameterName:%s. %s: %s", e->name, e->path, e->why);
 }
 

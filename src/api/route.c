@@ -34,7 +34,8 @@ static bool pick(const struct api_tables *tables, const struct api_node *node, s
 			return true;
 		}
 		if (!strstr(route->allow, op->method))
-			n += (size_t)snprintf(route->allow + n, sizeof(route->allow) - n, "%s%s", n ? ", " : "", op->method);
+			n += (size_t)snprintf(route->allow + n, sizeof(route->allow) - n, "%s%s", n ? ", " : "",
+					      op->method);
 		route->path_exists = true;
 	}
 	return false;

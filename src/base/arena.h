@@ -25,8 +25,8 @@ void *arena_alloc(struct arena *a, size_t n);
 /* As arena_alloc(), for n elements; an overflow of their product is exhaustion too. */
 void *arena_array(struct arena *a, size_t size, size_t n);
 
-/* NULL when memory or max_bytes is exhausted. For sizes that come from outside: in arenas of 1 MiB and more it leaves an
- * eighth to arena_alloc(), so that nobody can fill an arena to the brim and make the next small allocation abort. */
+/* NULL when memory or max_bytes is exhausted. For sizes that come from outside: in arenas of 1 MiB and more it leaves
+ * an eighth to arena_alloc(), so that nobody can fill an arena to the brim and make the next small allocation abort. */
 void *arena_try(struct arena *a, size_t n);
 
 /* Non-memory resources: fn(arg) runs when the arena goes. */

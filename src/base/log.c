@@ -57,9 +57,10 @@ void log_write(enum log_level level, const char *fmt, ...)
 	va_end(ap);
 	quote(quoted, sizeof(quoted), text);
 	clock_iso_ms(clock_now_ms(), now);
-	int n = snprintf(line, sizeof(line), "{\"time\":\"%s\",\"level\":\"%s\",\"process\":\"%s\",%s%s%s\"msg\":\"%s\"}\n",
-	                 now, names[level], process_name, *request ? "\"request_id\":\"" : "", request,
-	                 *request ? "\"," : "", quoted);
+	int n = snprintf(line, sizeof(line),
+			 "{\"time\":\"%s\",\"level\":\"%s\",\"process\":\"%s\",%s%s%s\"msg\":\"%s\"}\n", now,
+			 names[level], process_name, *request ? "\"request_id\":\"" : "", request,
+			 *request ? "\"," : "", quoted);
 
 	if (n > 0 && write(STDERR_FILENO, line, (size_t)n) < 0)
 		return; /* nowhere left to say it */

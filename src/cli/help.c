@@ -54,7 +54,8 @@ static int help_resource(struct str word)
 		const struct api_op *op = &api_tables.ops[i];
 
 		if (cli_lookup_names(op, &resource, &verb) && cli_lookup_is(resource, word))
-			printf("  %-44s %s%s\n", op->command, op->summary, op->flags & API_OP_TODO ? " (not implemented)" : "");
+			printf("  %-44s %s%s\n", op->command, op->summary,
+			       op->flags & API_OP_TODO ? " (not implemented)" : "");
 	}
 	return 0;
 }
@@ -97,7 +98,8 @@ int cli_completion(int argc, char **argv)
 		fputs("usage: appia completion bash\n", stderr);
 		return 2;
 	}
-	puts("_appia() {\n\tlocal cur=${COMP_WORDS[COMP_CWORD]} words=\n\tcase $COMP_CWORD in\n\t1) words='up down status "
+	puts("_appia() {\n\tlocal cur=${COMP_WORDS[COMP_CWORD]} words=\n\tcase $COMP_CWORD in\n\t1) words='up down "
+	     "status "
 	     "logs doctor published login help completion");
 	for (size_t i = 0; i < api_tables.n_ops; i++)
 		if (cli_lookup_names(&api_tables.ops[i], &resource, &verb) && is_first_of_resource(i, resource))

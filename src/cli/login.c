@@ -38,7 +38,8 @@ static bool read_options(int argc, char **argv, struct login *l)
 			known = true;
 		}
 		if (!known) {
-			fputs("usage: appia login [--profile P] [--credentials FILE | --url URL --domain D --user U [--project NAME]]\n"
+			fputs("usage: appia login [--profile P] [--credentials FILE | --url URL --domain D --user U "
+			      "[--project NAME]]\n"
 			      "The password is read from the terminal or from standard input.\n",
 			      stderr);
 			return false;
@@ -90,7 +91,8 @@ static struct str token_request(struct arena *a, const struct login *l, struct s
 	json_set(identity, STR("password"), named(a, "user", user));
 	json_set(auth, STR("identity"), identity);
 	if (l->project)
-		json_set(auth, STR("scope"), named(a, "project", named(a, "name", json_new_str(a, str_of(l->project)))));
+		json_set(auth, STR("scope"),
+			 named(a, "project", named(a, "name", json_new_str(a, str_of(l->project)))));
 	buf_init(&b, 65536);
 	json_print(&b, named(a, "auth", auth));
 	struct str text = arena_str(a, buf_view(&b));

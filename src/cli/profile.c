@@ -101,13 +101,15 @@ int cli_profile_load(struct arena *a, const char *name, struct cli_profile *ret,
 		return 0;
 	}
 	if (name)
-		return err_set_text(err, ERR_APPIA_0404, "%s: there is no profile %s; make it with: appia login --profile %s",
-		                    path, name, name);
+		return err_set_text(err, ERR_APPIA_0404,
+				    "%s: there is no profile %s; make it with: appia login --profile %s", path, name,
+				    name);
 	struct str own = arena_fmt(a, "%s/credentials.json", home && *home ? home : "data");
 
 	if (cli_profile_read(a, own.p, ret, err) == 0)
 		return 0;
-	return err_set_text(err, ERR_APPIA_0401, "not logged in, and there is no %s; use: appia login --url URL", own.p);
+	return err_set_text(err, ERR_APPIA_0401, "not logged in, and there is no %s; use: appia login --url URL",
+			    own.p);
 }
 
 static struct json *to_json(struct arena *a, const struct cli_profile *profile)

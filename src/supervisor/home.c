@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
@@ -24,9 +25,10 @@ static int check_path(const char *path, struct err *err)
 {
 	for (const char *p = path; *p; p++)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f || strchr("\"\\$", *p))
-			return err_set_text(err, ERR_APPIA_0500,
-			                    "the path %s has a character that cannot be used: \", \\, $ or a control character",
-			                    path);
+			return err_set_text(
+				err, ERR_APPIA_0500,
+				"the path %s has a character that cannot be used: \", \\, $ or a control character",
+				path);
 	return 0;
 }
 
@@ -77,6 +79,24 @@ static int set_dir(struct home *home, bool create, struct err *err)
 	return check_path(home->dir, err);
 }
 
+/* Started by root in somebody else's directory, we go on as its owner, for good: what root wrote there could be read
+ * neither by nginx's workers nor by the owner's next start. */
+static int become_owner(const struct home *home, struct err *err)
+{
+	struct stat st;
+
+	if (geteuid() != 0)
+		return 0;
+	if (stat(home->dir, &st) < 0)
+		return err_set_text(err, ERR_APPIA_0500, "%s: %s", home->dir, strerror(errno));
+	if (st.st_uid == 0)
+		return 0;
+	if (setgroups(0, NULL) < 0 || setgid(st.st_gid) < 0 || setuid(st.st_uid) < 0)
+		return err_set_text(err, ERR_APPIA_0500, "cannot become the owner of %s: %s", home->dir,
+		                    strerror(errno));
+	return 0;
+}
+
 int home_open(struct home *home, bool create, struct err *err)
 {
 	static const char *const parts[] = {"run", "log", "tls", "published", "nginx", "sample"};
@@ -85,6 +105,8 @@ int home_open(struct home *home, bool create, struct err *err)
 
 	*home = (struct home){.lock = -1};
 	rc = set_dir(home, create, err);
+	if (rc == 0)
+		rc = become_owner(home, err);
 	if (rc == 0)
 		rc = find_programs(home, err);
 	for (size_t i = 0; rc == 0 && create && i < ARRAY_LEN(parts); i++)
@@ -98,8 +120,8 @@ int home_open(struct home *home, bool create, struct err *err)
 
 int home_lock(struct home *home, struct err *err)
 {
-	/* A lock of the open file (fcntl(2)): unlike flock(), whether it is held can be asked without taking it, so that
-	 * appia status never stands in the way of a start. */
+	/* A lock of the open file (fcntl(2)): unlike flock(), whether it is held can be asked without taking it, so
+	 * that appia status never stands in the way of a start. */
 	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 	char path[300], text[16];
 	int fd = open(home_path(home, "run/appia.pid", path, sizeof(path)), O_RDWR | O_CREAT | O_CLOEXEC, 0600);

@@ -13,7 +13,8 @@ struct home {
 	int lock;            /* file descriptor holding the lock, -1: none */
 };
 
-/* Resolves $APPIA_HOME (or ./data) and the programs. With create, makes the directory and its parts (0700). */
+/* Resolves $APPIA_HOME (or ./data) and the programs. With create, makes the directory and its parts (0700). A
+ * process of root becomes the directory's owner, if that is another. */
 int home_open(struct home *home, bool create, struct err *err);
 
 /* Makes this process the installation's only supervisor; fails when another one runs. Writes its process id. */

@@ -22,9 +22,10 @@ static void main_part(struct buf *b, const struct home *home, const struct nginx
 	        "error_log stderr %s;\n"
 	        "worker_rlimit_nofile 65536;\n"
 	        "worker_shutdown_timeout 5s;\n" /* silent connections do not keep us from ending */
+	        "thread_pool default threads=4;\n" /* name resolution */
 	        "events { worker_connections 16384; multi_accept on; }\n",
 	        home->module, home->dir, s->error_level);
-	if (geteuid() == 0) /* workers stay the owner of the data directory */
+	if (geteuid() == 0) /* workers are what we are, the owner of the data directory: home_open() */
 		buf_cstr(b, "user root;\n");
 }
 
@@ -56,10 +57,11 @@ static void http_part(struct buf *b, const struct home *home)
 static void json_error(struct buf *b, int status, int as, const char *text)
 {
 	buf_fmt(b,
-	        "error_page %d =%d /_error_%d;\n"
-	        "location = /_error_%d { internal; default_type application/json; add_header X-Request-Id $request_id always;\n"
-	        "\treturn %d '{\"error_code\":\"APPIA.0%d\",\"error_msg\":\"%s\",\"request_id\":\"$request_id\"}'; }\n",
-	        status, as, status, status, as, as, text);
+		"error_page %d =%d /_error_%d;\n"
+		"location = /_error_%d { internal; default_type application/json; add_header X-Request-Id $request_id "
+		"always;\n"
+		"\treturn %d '{\"error_code\":\"APPIA.0%d\",\"error_msg\":\"%s\",\"request_id\":\"$request_id\"}'; }\n",
+		status, as, status, status, as, as, text);
 }
 
 /* Port 0: does not listen. */
@@ -111,10 +113,14 @@ static void gateway_part(struct buf *b, const struct home *home, const struct ng
 	listen_at(b, s->gateway_address, s->gateway_https_port, " ssl http2 backlog=4096");
 	buf_fmt(b,
 	        "client_max_body_size %lld;\n"
+	        "large_client_header_buffers 4 32k;\n" /* 128 KB of headers */
+	        "merge_slashes off;\n"
+	        "error_page 494 =494 /;\n" /* nginx would say 400 */
+	        "appia_https_port %d;\n"
 	        "appia_appcode_plain %s;\n"
 	        "location / { appia_gateway on; }\n"
 	        "}\n",
-	        s->max_body, s->app_code_plain ? "on" : "off");
+	        s->max_body, s->gateway_https_port ? s->gateway_https_port : 443, s->app_code_plain ? "on" : "off");
 }
 
 int nginx_conf_write(const struct home *home, const struct nginx_settings *settings, struct err *err)

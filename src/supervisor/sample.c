@@ -11,13 +11,16 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define SQL_TEXT "select name, country, population from city where 1 = 1 [and country = '${country}'] order by population desc"
+#define SQL_TEXT                                                                                                       \
+	"select name, country, population from city where 1 = 1 [and country = '${country}'] order by population desc"
 
 static const char tables[] =
 	"create table if not exists city (id integer primary key, name text not null, country text not null, "
 	"population integer not null);"
-	"insert or ignore into city values (1, 'Rome', 'IT', 2748109), (2, 'Milan', 'IT', 1354196), (3, 'Naples', 'IT', "
-	"913462), (4, 'Capua', 'IT', 18000), (5, 'Brindisi', 'IT', 82000), (6, 'Paris', 'FR', 2102650), (7, 'Lyon', 'FR', "
+	"insert or ignore into city values (1, 'Rome', 'IT', 2748109), (2, 'Milan', 'IT', 1354196), (3, 'Naples', "
+	"'IT', "
+	"913462), (4, 'Capua', 'IT', 18000), (5, 'Brindisi', 'IT', 82000), (6, 'Paris', 'FR', 2102650), (7, 'Lyon', "
+	"'FR', "
 	"522250), (8, 'Berlin', 'DE', 3755251), (9, 'Hamburg', 'DE', 1892122), (10, 'Madrid', 'ES', 3332035);";
 
 struct sample {
@@ -102,32 +105,35 @@ static int make_backend(struct sample *s, struct str app, struct str source, str
 {
 	const struct json *tree;
 	struct str target = path(s, "apic/", "livedata-apis");
-	struct str body = arena_fmt(s->a,
-	                            "{\"name\":\"sample_cities\",\"path\":\"/sample/cities\",\"method\":\"GET\","
-	                            "\"roma_app_id\":\"%.*s\",\"version\":\"1.0\",\"content_type\":\"json\","
-	                            "\"return_format\":false,\"parameters\":[{\"name\":\"country\",\"in\":\"Parameters\","
-	                            "\"required\":false}]}",
-	                            STR_FMT(app));
+	struct str body =
+		arena_fmt(s->a,
+			  "{\"name\":\"sample_cities\",\"path\":\"/sample/cities\",\"method\":\"GET\","
+			  "\"roma_app_id\":\"%.*s\",\"version\":\"1.0\",\"content_type\":\"json\","
+			  "\"return_format\":false,\"parameters\":[{\"name\":\"country\",\"in\":\"Parameters\","
+			  "\"required\":false}]}",
+			  STR_FMT(app));
 	int rc = ensure(s, target, "apis", "name", "sample_cities", "id", body, ret);
 
 	if (rc)
 		return rc;
-	body = arena_fmt(s->a,
-	                 "{\"api_type\":\"data\",\"scripts\":[{\"ds_id\":\"%.*s\",\"type\":\"SQL\",\"object_name\":\"cities\","
-	                 "\"content\":\"%.*s\"}]}",
-	                 STR_FMT(source), STR_FMT(enc_base64(s->a, STR(SQL_TEXT))));
+	body = arena_fmt(
+		s->a,
+		"{\"api_type\":\"data\",\"scripts\":[{\"ds_id\":\"%.*s\",\"type\":\"SQL\",\"object_name\":\"cities\","
+		"\"content\":\"%.*s\"}]}",
+		STR_FMT(source), STR_FMT(enc_base64(s->a, STR(SQL_TEXT))));
 	return call(s, "POST", arena_fmt(s->a, "%.*s/%.*s/scripts", STR_FMT(target), STR_FMT(*ret)), body, &tree);
 }
 
 static int deploy(struct sample *s, struct str app, struct str backend, struct str group)
 {
 	const struct json *tree;
-	struct str body = arena_fmt(s->a,
-	                            "{\"deploy_front_api\":true,\"roma_app_id\":\"%.*s\",\"auth_type\":\"NONE\","
-	                            "\"group_id\":\"%.*s\",\"env_id\":\"DEFAULT_ENVIRONMENT_RELEASE_ID\",\"method\":\"GET\","
-	                            "\"path\":\"/sample/cities\",\"protocol\":\"BOTH\",\"backend_timeout\":5000,"
-	                            "\"cors\":false}",
-	                            STR_FMT(app), STR_FMT(group));
+	struct str body =
+		arena_fmt(s->a,
+			  "{\"deploy_front_api\":true,\"roma_app_id\":\"%.*s\",\"auth_type\":\"NONE\","
+			  "\"group_id\":\"%.*s\",\"env_id\":\"DEFAULT_ENVIRONMENT_RELEASE_ID\",\"method\":\"GET\","
+			  "\"path\":\"/sample/cities\",\"protocol\":\"BOTH\",\"backend_timeout\":5000,"
+			  "\"cors\":false}",
+			  STR_FMT(app), STR_FMT(group));
 	struct str rest = arena_fmt(s->a, "livedata-apis/%.*s/deploy", STR_FMT(backend));
 
 	return call(s, "POST", path(s, "apic/", rest.p), body, &tree);
@@ -145,7 +151,8 @@ static int walk(struct sample *s)
 	                 "{\"datasource_name\":\"sample\",\"datasource_type\":\"SQLITE\",\"app_id\":\"%.*s\","
 	                 "\"content\":{\"database_name\":\"%.*s\"}}",
 	                 STR_FMT(app), STR_FMT(s->database));
-	rc = ensure(s, path(s, "fdi/", "datasources"), "entities", "datasource_name", "sample", "datasource_id", body, &source);
+	rc = ensure(s, path(s, "fdi/", "datasources"), "entities", "datasource_name", "sample", "datasource_id", body,
+		    &source);
 	if (rc == 0)
 		rc = make_backend(s, app, source, &backend);
 	if (rc == 0)

@@ -44,9 +44,11 @@ static void reap(struct child *children, size_t n)
 			if (children[i].pid != pid)
 				continue;
 			if (WIFSIGNALED(status))
-				log_warn("%s (process %d) was killed by signal %d", children[i].name, (int)pid, WTERMSIG(status));
+				log_warn("%s (process %d) was killed by signal %d", children[i].name, (int)pid,
+					 WTERMSIG(status));
 			else
-				log_warn("%s (process %d) exited with %d", children[i].name, (int)pid, WEXITSTATUS(status));
+				log_warn("%s (process %d) exited with %d", children[i].name, (int)pid,
+					 WEXITSTATUS(status));
 			child_exited(&children[i], clock_mono_ms());
 		}
 	}
@@ -65,8 +67,8 @@ static int wait_ready(struct child *children, size_t n, int64_t deadline, struct
 		if (sig == SIGCHLD)
 			reap(children, n);
 		if (child->pid == 0)
-			return err_set_text(err, ERR_APPIA_0500, "%s did not start; its last words are in %s", child->name,
-			                    child->log_path);
+			return err_set_text(err, ERR_APPIA_0500, "%s did not start; its last words are in %s",
+					    child->name, child->log_path);
 		if (clock_mono_ms() > deadline)
 			return err_set_text(err, ERR_APPIA_0503, "%s is not ready in time; see %s", child->name,
 			                    child->log_path);

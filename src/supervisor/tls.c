@@ -79,12 +79,13 @@ static bool make(const char *name, const struct pair *issuer, const char *alt, s
 
 	ok = ok && X509_set_issuer_name(p.cert, X509_get_subject_name(by)) &&
 	     add_extension(p.cert, by, NID_subject_key_identifier, "hash") &&
-	     add_extension(p.cert, by, NID_basic_constraints, issuer ? "critical,CA:FALSE" : "critical,CA:TRUE,pathlen:0") &&
+	     add_extension(p.cert, by, NID_basic_constraints,
+			   issuer ? "critical,CA:FALSE" : "critical,CA:TRUE,pathlen:0") &&
 	     add_extension(p.cert, by, NID_key_usage,
-	                   issuer ? "critical,digitalSignature" : "critical,keyCertSign,cRLSign") &&
+			   issuer ? "critical,digitalSignature" : "critical,keyCertSign,cRLSign") &&
 	     (!issuer || (add_extension(p.cert, by, NID_ext_key_usage, "serverAuth") &&
-	                  add_extension(p.cert, by, NID_authority_key_identifier, "keyid") &&
-	                  add_extension(p.cert, by, NID_subject_alt_name, alt)));
+			  add_extension(p.cert, by, NID_authority_key_identifier, "keyid") &&
+			  add_extension(p.cert, by, NID_subject_alt_name, alt)));
 	ok = ok && X509_sign(p.cert, issuer ? issuer->key : p.key, EVP_sha256());
 	if (!ok) {
 		pair_done(&p);
@@ -108,7 +109,8 @@ static bool write_pem(FILE *f, X509 *cert, X509 *chain, EVP_PKEY *key)
 static bool write_file(const char *dir, const char *name, mode_t mode, X509 *cert, X509 *chain, EVP_PKEY *key)
 {
 	char path[PATH_MAX], tmp[PATH_MAX];
-	int n = snprintf(path, sizeof(path), "%s/%s", dir, name), m = snprintf(tmp, sizeof(tmp), "%s/%s.new", dir, name);
+	int n = snprintf(path, sizeof(path), "%s/%s", dir, name),
+	    m = snprintf(tmp, sizeof(tmp), "%s/%s.new", dir, name);
 
 	if (n < 0 || m < 0 || (size_t)m >= sizeof(tmp))
 		return false;

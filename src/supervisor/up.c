@@ -36,7 +36,8 @@ static const char *program(struct up *up, const char *name)
 {
 	struct str beside = arena_fmt(up->a, "%s/%s", up->home.bin, name);
 
-	return access(beside.p, X_OK) == 0 ? beside.p : arena_fmt(up->a, "%s/../libexec/appia/%s", up->home.bin, name).p;
+	return access(beside.p, X_OK) == 0 ? beside.p
+					   : arena_fmt(up->a, "%s/../libexec/appia/%s", up->home.bin, name).p;
 }
 
 static const char *number(struct up *up, int64_t v)
@@ -125,13 +126,15 @@ static const char *host_of(struct up *up, enum conf_id id)
 		return "127.0.0.1";
 	if (str_is(address, "::"))
 		return "[::1]";
-	return str_find(address, ':', 0) < address.n && address.p[0] != '[' ? arena_fmt(up->a, "[%.*s]", STR_FMT(address)).p
-	                                                                   : address.p;
+	return str_find(address, ':', 0) < address.n && address.p[0] != '['
+		       ? arena_fmt(up->a, "[%.*s]", STR_FMT(address)).p
+		       : address.p;
 }
 
 static void print_gateway(struct up *up)
 {
-	int http = (int)conf_int(up->conf, CONF_GATEWAY_HTTP_PORT), https = (int)conf_int(up->conf, CONF_GATEWAY_HTTPS_PORT);
+	int http = (int)conf_int(up->conf, CONF_GATEWAY_HTTP_PORT),
+	    https = (int)conf_int(up->conf, CONF_GATEWAY_HTTPS_PORT);
 	const char *host = host_of(up, CONF_GATEWAY_ADDRESS);
 
 	printf("  gateway     ");
@@ -156,7 +159,8 @@ static void print_summary(struct up *up, const struct cli_profile *who, struct s
 	else if (who)
 		printf("  credentials  %s\n", in_home(up, "credentials.json"));
 	if (http)
-		printf("  try          curl 'http://%s:%d/sample/cities?country=IT'\n", host_of(up, CONF_GATEWAY_ADDRESS), http);
+		printf("  try          curl 'http://%s:%d/sample/cities?country=IT'\n",
+		       host_of(up, CONF_GATEWAY_ADDRESS), http);
 	fflush(stdout);
 }
 

@@ -97,7 +97,8 @@ int credentials_bootstrap(struct model *m, const char *home, struct str domain, 
 	store_rollback(&m->tx);
 	if (rc)
 		return rc;
-	/* The administrator exists. A pending file beside no final one is his: a crash came between commit and rename. */
+	/* The administrator exists. A pending file beside no final one is his: a crash came between commit and rename.
+	 */
 	if (access(path, F_OK) < 0 && access(pending, F_OK) == 0)
 		return rename_durably(home, pending, path, &m->err);
 	return 0;

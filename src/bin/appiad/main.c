@@ -101,9 +101,10 @@ static int bootstrap(struct daemon *d, struct err *err)
 	                  .keys = d->keys,
 	                  .now_ms = clock_now_ms(),
 	                  .settings = &d->settings};
-	int rc = credentials_bootstrap(&m, d->home, conf_str(d->conf, CONF_IAM_DOMAIN_NAME),
-	                               conf_str(d->conf, CONF_IAM_USER_NAME), d->settings.management_url,
-	                               url_of(d, conf_str(d->conf, CONF_GATEWAY_ADDRESS), d->settings.gateway_http_port));
+	int rc = credentials_bootstrap(
+		&m, d->home, conf_str(d->conf, CONF_IAM_DOMAIN_NAME), conf_str(d->conf, CONF_IAM_USER_NAME),
+		d->settings.management_url,
+		url_of(d, conf_str(d->conf, CONF_GATEWAY_ADDRESS), d->settings.gateway_http_port));
 
 	arena_free(m.arena);
 	*err = m.err;
@@ -153,8 +154,8 @@ static int start(struct daemon *d, struct err *err)
 	if (rc == 0)
 		rc = open_store(d, err);
 	if (rc == 0)
-		rc = pub_open(in_home(d, "published", path, sizeof(path)), (size_t)conf_int(d->conf, CONF_PUBLISHED_MAP_SIZE),
-		              true, &d->pub, err);
+		rc = pub_open(in_home(d, "published", path, sizeof(path)),
+			      (size_t)conf_int(d->conf, CONF_PUBLISHED_MAP_SIZE), true, &d->pub, err);
 	if (rc == 0)
 		rc = bootstrap(d, err);
 	if (rc == 0)

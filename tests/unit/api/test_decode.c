@@ -85,7 +85,8 @@ static void test_bad_params(void **state)
 	contains("parameterName:limit");
 	assert_int_equal(decode("GET", "/v2/p/things?limit=501", "X-Token: t", STR("")), ERR_APIG_2004);
 	assert_int_equal(decode("GET", "/v2/p/things?limit=", "X-Token: t", STR("")), ERR_APIG_2012);
-	assert_int_equal(decode("GET", "/v2/p/things?limit=99999999999999999999", "X-Token: t", STR("")), ERR_APIG_2012);
+	assert_int_equal(decode("GET", "/v2/p/things?limit=99999999999999999999", "X-Token: t", STR("")),
+			 ERR_APIG_2012);
 	assert_int_equal(decode("GET", "/v2/p/things?name=a", "X-Token: t", STR("")), ERR_APIG_2005);
 	assert_int_equal(decode("GET", "/v2/p/things?name=abcdefghi", "X-Token: t", STR("")), ERR_APIG_2006);
 	assert_int_equal(decode("GET", "/v2/p/things?name=AB", "X-Token: t", STR("")), ERR_APIG_2011);
@@ -109,7 +110,8 @@ static void test_bad_encoding(void **state)
 
 static void test_body(void **state)
 {
-	assert_int_equal(decode("POST", "/v2/p/things", NULL, STR("{\"name\":\"abc\",\"tags\":[\"x\"],\"more\":1}")), 0);
+	assert_int_equal(decode("POST", "/v2/p/things", NULL, STR("{\"name\":\"abc\",\"tags\":[\"x\"],\"more\":1}")),
+			 0);
 	assert_true(str_is(in.thing.body->name, "abc") && str_is(in.thing.body->kind, "small"));
 	assert_int_equal(in.thing.body->size, 20);
 	assert_int_equal(in.thing.body->tags.n, 1);
@@ -166,7 +168,8 @@ static void test_form(void **state)
 	assert_true(str_is(in.upload.note, "none"));
 	assert_int_equal(decode("POST", "/upload", TYPE, STR(PART("note", "abc") "--b--")), ERR_APIG_2001);
 	contains("form.file");
-	assert_int_equal(decode("POST", "/upload", TYPE, STR(PART("note", "A") PART("file", "x") "--b--")), ERR_APIG_2005);
+	assert_int_equal(decode("POST", "/upload", TYPE, STR(PART("note", "A") PART("file", "x") "--b--")),
+			 ERR_APIG_2005);
 	assert_int_equal(decode("POST", "/upload", TYPE, STR(PART("file", "x"))), ERR_APIG_2001); /* never closed */
 	assert_int_equal(decode("POST", "/upload", "Content-Type: application/json", STR("{}")), ERR_APIG_2001);
 	assert_int_equal(decode("POST", "/upload", NULL, STR("")), ERR_APIG_2001);

@@ -70,10 +70,11 @@ static int handler(struct api_call *call, const void *in, void *out)
 	else
 		assert_non_null(call->m.tx);
 	if (call->op->flags & API_OP_WRITE && call->m.tx)
-		assert_int_equal(store_exec(call->m.tx, &call->m.err, NULL,
-		                            "INSERT INTO iam_domain (id, name, description, created_ms) VALUES (?, ?, '', ?)",
-		                            "ssi", call->m.request_id, call->m.request_id, (int64_t)1),
-		                 0);
+		assert_int_equal(
+			store_exec(call->m.tx, &call->m.err, NULL,
+				   "INSERT INTO iam_domain (id, name, description, created_ms) VALUES (?, ?, '', ?)",
+				   "ssi", call->m.request_id, call->m.request_id, (int64_t)1),
+			0);
 	if (fail_times && fail_times--)
 		return err_set_retriable(&call->m.err, ERR_APPIA_0503, NULL);
 	if (handler_says)
@@ -302,12 +303,18 @@ static void test_nothing_left_over(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(test_read, set_up),       cmocka_unit_test_setup(test_write, set_up),
-		cmocka_unit_test_setup(test_read_only_post, set_up), cmocka_unit_test_setup(test_no_transaction, set_up),
-		cmocka_unit_test_setup(test_refused, set_up),    cmocka_unit_test_setup(test_internal, set_up),
-		cmocka_unit_test_setup(test_retry, set_up),      cmocka_unit_test_setup(test_todo, set_up),
-		cmocka_unit_test_setup(test_public, set_up),     cmocka_unit_test_setup(test_no_route, set_up),
-		cmocka_unit_test_setup(test_openapi, set_up),    cmocka_unit_test_setup(test_request_id, set_up),
+		cmocka_unit_test_setup(test_read, set_up),
+		cmocka_unit_test_setup(test_write, set_up),
+		cmocka_unit_test_setup(test_read_only_post, set_up),
+		cmocka_unit_test_setup(test_no_transaction, set_up),
+		cmocka_unit_test_setup(test_refused, set_up),
+		cmocka_unit_test_setup(test_internal, set_up),
+		cmocka_unit_test_setup(test_retry, set_up),
+		cmocka_unit_test_setup(test_todo, set_up),
+		cmocka_unit_test_setup(test_public, set_up),
+		cmocka_unit_test_setup(test_no_route, set_up),
+		cmocka_unit_test_setup(test_openapi, set_up),
+		cmocka_unit_test_setup(test_request_id, set_up),
 		cmocka_unit_test_setup(test_nothing_left_over, set_up),
 	};
 	char dir[] = "/tmp/appia-api.XXXXXX", url[64], path[64];

@@ -25,14 +25,17 @@ static void test_shapes(void **state)
 	struct err err;
 
 	err_set_text(&err, ERR_ROMA_13000, "no \"x\"\n");
-	assert_string_equal(body_of(API_ERROR_PLAIN, &err),
-	                    "{\"error_code\":\"ROMA.13000\",\"error_msg\":\"no \\\"x\\\"\\n\",\"request_id\":\"0123\"}");
+	assert_string_equal(
+		body_of(API_ERROR_PLAIN, &err),
+		"{\"error_code\":\"ROMA.13000\",\"error_msg\":\"no \\\"x\\\"\\n\",\"request_id\":\"0123\"}");
 	assert_int_equal(reply.status, 400);
-	assert_string_equal(body_of(API_ERROR_LINK, &err),
-	                    "{\"error_code\":\"ROMA.13000\",\"error_msg\":\"no \\\"x\\\"\\n\",\"request_id\":\"0123\"}");
-	assert_string_equal(body_of(API_ERROR_PUBLIC, &err),
-	                    "{\"error_code\":\"ROMA.13000\",\"error_msg\":\"no \\\"x\\\"\\n\",\"error_details\":\"A parameter "
-	                    "is invalid; correct it.\",\"request_id\":\"0123\"}");
+	assert_string_equal(
+		body_of(API_ERROR_LINK, &err),
+		"{\"error_code\":\"ROMA.13000\",\"error_msg\":\"no \\\"x\\\"\\n\",\"request_id\":\"0123\"}");
+	assert_string_equal(
+		body_of(API_ERROR_PUBLIC, &err),
+		"{\"error_code\":\"ROMA.13000\",\"error_msg\":\"no \\\"x\\\"\\n\",\"error_details\":\"A parameter "
+		"is invalid; correct it.\",\"request_id\":\"0123\"}");
 	assert_string_equal(body_of(API_ERROR_FDI, &err),
 	                    "{\"error_code\":\"ROMA.13000\",\"error_msg\":\"no \\\"x\\\"\\n\",\"detail\":\"A parameter "
 	                    "is invalid; correct it.\",\"request_id\":\"0123\"}");
@@ -78,7 +81,8 @@ static void test_invalid(void **state)
 
 	for (int d = 0; d < API_DOMAINS; d++) {
 		for (int f = SCHEMA_MISSING; f <= SCHEMA_TOO_FEW; f++) {
-			struct schema_error e = {.fault = (enum schema_fault)f, .path = "body.a.b", .name = "b", .why = "is bad"};
+			struct schema_error e = {
+				.fault = (enum schema_fault)f, .path = "body.a.b", .name = "b", .why = "is bad"};
 			int code = api_fault_invalid(&err, (enum api_domain)d, &e);
 
 			assert_true(code < 0 && err.code == code);

@@ -99,8 +99,9 @@ static void test_escapes_stay(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_found),        cmocka_unit_test(test_head_is_get), cmocka_unit_test(test_literal_wins),
-		cmocka_unit_test(test_not_found),    cmocka_unit_test(test_wrong_method), cmocka_unit_test(test_trailing_slash),
+		cmocka_unit_test(test_found),        cmocka_unit_test(test_head_is_get),
+		cmocka_unit_test(test_literal_wins), cmocka_unit_test(test_not_found),
+		cmocka_unit_test(test_wrong_method), cmocka_unit_test(test_trailing_slash),
 		cmocka_unit_test(test_depth),        cmocka_unit_test(test_escapes_stay),
 	};
 

@@ -83,8 +83,9 @@ static void test_table_width(void **state)
 	/* Code points count, not bytes; what is too long is cut between them. */
 	assert_string_equal(table("[{\"a\":\"\xc3\xa4\xc3\xa4\xc3\xa4\",\"b\":1}]"),
 	                    "a    b\n\xc3\xa4\xc3\xa4\xc3\xa4  1\n");
-	snprintf(text, sizeof(text), "[{\"a\":\"%s%s\"}]", "\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4",
-	         "0123456789012345678901234567890123456789012345678901234567890123456789");
+	snprintf(text, sizeof(text), "[{\"a\":\"%s%s\"}]",
+		 "\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4",
+		 "0123456789012345678901234567890123456789012345678901234567890123456789");
 	struct str line = str_of(table(text));
 
 	str_cut(&line, '\n');
@@ -111,8 +112,9 @@ static void test_not_a_list(void **state)
 static void test_json(void **state)
 {
 	cli_output_json(&out, tree_of("{\"a\":[1,{\"b\":\"\\\"\"}],\"c\":{},\"d\":[]}"));
-	assert_string_equal(buf_view(&out).p,
-	                    "{\n  \"a\": [\n    1,\n    {\n      \"b\": \"\\\"\"\n    }\n  ],\n  \"c\": {},\n  \"d\": []\n}\n");
+	assert_string_equal(
+		buf_view(&out).p,
+		"{\n  \"a\": [\n    1,\n    {\n      \"b\": \"\\\"\"\n    }\n  ],\n  \"c\": {},\n  \"d\": []\n}\n");
 }
 
 static void test_lookup(void **state)
@@ -131,7 +133,8 @@ static void test_lookup(void **state)
 	assert_ptr_equal(op, cli_lookup(STR("app"), STR("list")));
 	assert_null(cli_lookup(STR("apps"), STR("lis")));
 	assert_null(cli_lookup(STR(""), STR("")));
-	assert_true(cli_is_resource("app") && cli_is_resource("apps") && !cli_is_resource("") && !cli_is_resource("up"));
+	assert_true(cli_is_resource("app") && cli_is_resource("apps") && !cli_is_resource("") &&
+		    !cli_is_resource("up"));
 }
 
 /* Every operation but the twins can be called, by names that are its own. */
@@ -146,7 +149,8 @@ static void test_names(void **state)
 		}
 		assert_true(resource.n && verb.n);
 		if (cli_lookup(resource, verb) != &api_tables.ops[i])
-			fail_msg("appia %s is another operation than %s", api_tables.ops[i].command, api_tables.ops[i].id);
+			fail_msg("appia %s is another operation than %s", api_tables.ops[i].command,
+				 api_tables.ops[i].id);
 	}
 }
 

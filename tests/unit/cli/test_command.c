@@ -68,12 +68,13 @@ static int set_up(void **state)
 	setenv("APPIA_CONFIG", path, 1);
 	FILE *f = fopen(path, "we");
 
-	fprintf(f, "{\"default\":{\"management_url\":\"http://127.0.0.1:%d\",\"project_id\":\"p\",\"instance_id\":\"i i\","
-	           "\"access_key\":\"AK\",\"secret_key\":\"SK\"},"
-	           "\"token\":{\"management_url\":\"http://127.0.0.1:%d\",\"project_id\":\"p\",\"token\":\"T\"},"
-	           "\"empty\":{},\"away\":{\"management_url\":\"http://127.0.0.1:1\",\"project_id\":\"p\","
-	           "\"instance_id\":\"i\"}}",
-	        ntohs(in.sin_port), ntohs(in.sin_port));
+	fprintf(f,
+		"{\"default\":{\"management_url\":\"http://127.0.0.1:%d\",\"project_id\":\"p\",\"instance_id\":\"i i\","
+		"\"access_key\":\"AK\",\"secret_key\":\"SK\"},"
+		"\"token\":{\"management_url\":\"http://127.0.0.1:%d\",\"project_id\":\"p\",\"token\":\"T\"},"
+		"\"empty\":{},\"away\":{\"management_url\":\"http://127.0.0.1:1\",\"project_id\":\"p\","
+		"\"instance_id\":\"i\"}}",
+		ntohs(in.sin_port), ntohs(in.sin_port));
 	fclose(f);
 	return 0;
 }

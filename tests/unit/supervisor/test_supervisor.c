@@ -135,7 +135,8 @@ static bool gone(pid_t pid)
 /* A child that is killed must not leave workers that hold its ports. */
 static void test_group_goes_with_child(void **state)
 {
-	struct child c = script("sleep 100 & echo $! > $1/worker.new; mv $1/worker.new $1/worker; touch $1/ready; wait");
+	struct child c =
+		script("sleep 100 & echo $! > $1/worker.new; mv $1/worker.new $1/worker; touch $1/ready; wait");
 	int status;
 	pid_t pid = 0;
 
@@ -166,7 +167,8 @@ static void test_stop(void **state)
 
 static void test_stop_stubborn(void **state)
 {
-	struct child c = script("trap '' TERM; sleep 100 & echo $! > $1/worker; touch $1/ready; while :; do sleep 1; done");
+	struct child c =
+		script("trap '' TERM; sleep 100 & echo $! > $1/worker; touch $1/ready; while :; do sleep 1; done");
 	int64_t began = clock_mono_ms();
 
 	assert_int_equal(child_start(&c, &err), 0);
@@ -335,8 +337,13 @@ static void test_nginx_conf(void **state)
 	HAS(text, "appia_appcode_plain off;");
 	/* A client cannot choose the id under which its request is logged. */
 	HAS(text, "proxy_set_header X-Request-Id $request_id;");
-	s = (struct nginx_settings){.management_address = "::1", .gateway_address = "[::]", .management_https_port = 8443,
-	                            .gateway_http_port = 9080, .workers = 3, .app_code_plain = true, .error_level = "info"};
+	s = (struct nginx_settings){.management_address = "::1",
+				    .gateway_address = "[::]",
+				    .management_https_port = 8443,
+				    .gateway_http_port = 9080,
+				    .workers = 3,
+				    .app_code_plain = true,
+				    .error_level = "info"};
 	text = conf_text(&s, buf, sizeof(buf));
 	HAS(text, "worker_processes 3;");
 	HAS(text, "listen [::1]:8443 ssl");
