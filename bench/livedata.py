@@ -46,19 +46,38 @@ def main():
     subprocess.run([pgbench, '-i', '-q', '-s', '1', *at], env=env, check=True, capture_output=True)
     p = Platform(env={'APPIA_WORKER_CONNECTIONS': n})
     app, _, _ = livedata.app(p, 'bench')
-    api = livedata.backend(p, app, 'SELECT abalance FROM pgbench_accounts WHERE aid = ${id}', livedata.source(p, app, db), ['id'])
+    api = livedata.backend(
+    p,
+    app,
+    'SELECT abalance FROM pgbench_accounts WHERE aid = ${id}',
+    livedata.source(
+        p,
+        app,
+        db),
+         ['id'])
     with open(p.home + '/wrk.lua', 'w', encoding='utf-8') as f:
         f.write(LUA % (api.host, api.path, ROWS))
 
     def ours():
-        text = subprocess.run(['wrk', '-t', '1', '-c', n, '-d', str(ARGS.seconds), '-s', p.home + '/wrk.lua',
-                               f'http://127.0.0.1:{p.ports["GATEWAY_HTTP"]}/'], capture_output=True, text=True, check=True).stdout
+        text = subprocess.run(['wrk',
+    '-t',
+    '1',
+    '-c',
+    n,
+    '-d',
+    str(ARGS.seconds),
+    '-s',
+    p.home + '/wrk.lua',
+    f'http://127.0.0.1:{p.ports["GATEWAY_HTTP"]}/'],
+    capture_output=True,
+    text=True,
+     check=True).stdout
         assert 'bad: 0' in text, text
         return float(re.search(r'Requests/sec: +([\d.]+)', text).group(1))
 
     def reference():
-        text = subprocess.run([pgbench, '-S', '-n', '-c', n, '-j', '1', '-T', str(ARGS.seconds), *at], env=env, check=True,
-                              capture_output=True, text=True).stdout
+        text = subprocess.run([pgbench, '-S', '-n', '-c', n, '-j', '1', '-T', str(ARGS.seconds),
+                              *at], env=env, check=True, capture_output=True, text=True).stdout
         return float(re.search(r'tps = ([\d.]+)', text).group(1))
     ours()
     rounds = [(reference(), ours()) for _ in range(ARGS.rounds)]

@@ -53,10 +53,21 @@ class Bench:
         return r.json if r.body else None
 
     def body(self, n, content):
-        return {'name': f'Api_{n}', 'type': 1, 'req_protocol': 'BOTH', 'req_method': 'GET', 'req_uri': f'/api/{n}/{{id}}',
-                'match_mode': 'NORMAL', 'auth_type': 'NONE', 'backend_type': 'MOCK', 'group_id': self.group,
-                'roma_app_id': self.app, 'mock_info': {'result_content': content},
-                'req_params': [{'name': 'id', 'type': 'STRING', 'location': 'PATH', 'required': 1}]}
+        return {'name': f'Api_{n}',
+    'type': 1,
+    'req_protocol': 'BOTH',
+    'req_method': 'GET',
+    'req_uri': f'/api/{n}/{{id}}',
+    'match_mode': 'NORMAL',
+    'auth_type': 'NONE',
+    'backend_type': 'MOCK',
+    'group_id': self.group,
+    'roma_app_id': self.app,
+    'mock_info': {'result_content': content},
+    'req_params': [{'name': 'id',
+    'type': 'STRING',
+    'location': 'PATH',
+     'required': 1}]}
 
     def create(self, numbers):
         connection = self.p.connection()
@@ -85,7 +96,11 @@ class Bench:
     def latencies(self):
         """(publish call, from its acknowledgement until the last of many connections sees it) per publish."""
         manage, out = self.p.connection(), []
-        gates = [http.client.HTTPConnection('127.0.0.1', self.p.ports['GATEWAY_HTTP'], timeout=30) for _ in range(PROBES)]
+        gates = [
+    http.client.HTTPConnection(
+        '127.0.0.1',
+        self.p.ports['GATEWAY_HTTP'],
+         timeout=30) for _ in range(PROBES)]
         for k in range(ARGS.publishes):
             n, content = k * 97 % ARGS.apis, f'version {k}'
             took, end = self.publish(manage, n, content)
@@ -117,9 +132,21 @@ class Bench:
         thread = threading.Thread(target=publisher)
         thread.start()
         while done < ARGS.requests or not ending.is_set():
-            text = subprocess.run(['wrk', '-t', '1', '-c', '16', '-d', '5', '-s', script, '--timeout', '10s',
-                                   f'http://127.0.0.1:{self.p.ports["GATEWAY_HTTP"]}/api/5/x'], capture_output=True, text=True,
-                                  check=True).stdout
+            text = subprocess.run(['wrk',
+    '-t',
+    '1',
+    '-c',
+    '16',
+    '-d',
+    '5',
+    '-s',
+    script,
+    '--timeout',
+    '10s',
+    f'http://127.0.0.1:{self.p.ports["GATEWAY_HTTP"]}/api/5/x'],
+    capture_output=True,
+    text=True,
+     check=True).stdout
             done += int(re.search(r'(\d+) requests in', text).group(1))
             bad = re.search(r'Non-2xx or 3xx responses: (\d+)', text)
             failed += int(bad.group(1)) if bad else 0

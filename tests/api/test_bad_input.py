@@ -102,10 +102,18 @@ def test_malformed_http(talk, name):
         assert body.get('error_code') or body.get('error')
 
 
-@pytest.mark.parametrize('data', [
-    b'POST /v3/auth/tokens HTTP/1.1\r\n' + HOST + b'Content-Length: 30\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n',
-    b'POST /v3/auth/tokens HTTP/1.1\r\n' + HOST + b'Content-Length: 5\r\nContent-Length: 0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n',
-    b'POST /v3/auth/tokens HTTP/1.1\r\n' + HOST + b'Transfer-Encoding: xchunked\r\nContent-Length: 0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n'])
+@pytest.mark.parametrize(
+    'data',
+    [
+        b'POST /v3/auth/tokens HTTP/1.1\r\n' +
+        HOST +
+        b'Content-Length: 30\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n',
+        b'POST /v3/auth/tokens HTTP/1.1\r\n' +
+        HOST +
+        b'Content-Length: 5\r\nContent-Length: 0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n',
+        b'POST /v3/auth/tokens HTTP/1.1\r\n' +
+        HOST +
+         b'Transfer-Encoding: xchunked\r\nContent-Length: 0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n'])
 def test_no_request_inside_another(talk, data):
     """Two lengths that disagree end the connection: what follows is not answered as a request of its own."""
     if talk.direct:
@@ -139,21 +147,53 @@ def auth(user):
     return {'auth': {'identity': {'methods': ['password'], 'password': {'user': user}}}}
 
 
-BAD_JSON = {
-    'empty': b'', 'space': b'   ', 'nul': b'\0', 'text': b'hello', 'number': b'17', 'string': b'"x"', 'null': b'null', 'list': b'[]',
-    'half': b'{"name":', 'open': b'{' * 1000, 'lists': b'[' * 100000, 'deep': b'{"name":' * 5000 + b'1' + b'}' * 5000,
-    'deep list': b'{"name":' + b'[' * 50000 + b']' * 50000 + b'}', 'trailing': b'{"name":"a"} x', 'two': b'{"name":"a"}{"name":"b"}',
-    'comma': b'{"name":"a",}', 'no comma': b'{"name":"a" "remark":"b"}', 'single quotes': b"{'name':'a'}", 'comment': b'{"name":"a"/*x*/}',
-    'duplicate': b'{"name":"a","name":"b"}', 'duplicate deep': b'{"name":"a","x":{"y":1,"y":2}}', 'duplicate escaped': b'{"name":"a","n\\u0061me":"b"}',
-    'invalid utf-8': b'{"name":"\xff"}', 'overlong': b'{"name":"\xc0\xaf"}', 'surrogate bytes': b'{"name":"\xed\xa0\x80"}',
-    'cut utf-8': b'{"name":"\xe9\x9b"}', 'beyond unicode': b'{"name":"\xf5\x80\x80\x80"}', 'lone surrogate': b'{"name":"\\ud800"}',
-    'wrong surrogates': b'{"name":"\\ud800\\u0041"}', 'raw control': b'{"name":"a\nb"}', 'bad escape': b'{"name":"\\x41"}',
-    'bad unicode escape': b'{"name":"\\u00g0"}', 'escaped nul': b'{"name":"a\\u0000b"}', 'nul in key': b'{"na\\u0000me":"a"}',
-    'utf-16': '{"name":"a"}'.encode('utf-16'), 'leading zero': b'{"name":"a","favorite":01}', 'nan': b'{"name":NaN}', 'infinity': b'{"name":-Infinity}',
-    'hex': b'{"name":0x10}', 'plus': b'{"name":+1}', 'huge number': b'{"name":"a","remark":1e999}', 'long number': b'{"name":' + b'9' * 100000 + b'}',
-    'fraction': b'{"name":1.}', 'exponent': b'{"name":1e}', 'megabytes': b'{"name":"' + b'a' * (3 << 20) + b'"}',
+BAD_JSON = { 'empty': b'',
+    'space': b'   ',
+    'nul': b'\0',
+    'text': b'hello',
+    'number': b'17',
+    'string': b'"x"',
+    'null': b'null',
+    'list': b'[]',
+    'half': b'{"name":',
+    'open': b'{' * 1000,
+    'lists': b'[' * 100000,
+    'deep': b'{"name":' * 5000 + b'1' + b'}' * 5000,
+    'deep list': b'{"name":' + b'[' * 50000 + b']' * 50000 + b'}',
+    'trailing': b'{"name":"a"} x',
+    'two': b'{"name":"a"}{"name":"b"}',
+    'comma': b'{"name":"a",}',
+    'no comma': b'{"name":"a" "remark":"b"}',
+    'single quotes': b"{'name':'a'}",
+    'comment': b'{"name":"a"/*x*/}',
+    'duplicate': b'{"name":"a","name":"b"}',
+    'duplicate deep': b'{"name":"a","x":{"y":1,"y":2}}',
+    'duplicate escaped': b'{"name":"a","n\\u0061me":"b"}',
+    'invalid utf-8': b'{"name":"\xff"}',
+    'overlong': b'{"name":"\xc0\xaf"}',
+    'surrogate bytes': b'{"name":"\xed\xa0\x80"}',
+    'cut utf-8': b'{"name":"\xe9\x9b"}',
+    'beyond unicode': b'{"name":"\xf5\x80\x80\x80"}',
+    'lone surrogate': b'{"name":"\\ud800"}',
+    'wrong surrogates': b'{"name":"\\ud800\\u0041"}',
+    'raw control': b'{"name":"a\nb"}',
+    'bad escape': b'{"name":"\\x41"}',
+    'bad unicode escape': b'{"name":"\\u00g0"}',
+    'escaped nul': b'{"name":"a\\u0000b"}',
+    'nul in key': b'{"na\\u0000me":"a"}',
+    'utf-16': '{"name":"a"}'.encode('utf-16'),
+    'leading zero': b'{"name":"a","favorite":01}',
+    'nan': b'{"name":NaN}',
+    'infinity': b'{"name":-Infinity}',
+    'hex': b'{"name":0x10}',
+    'plus': b'{"name":+1}',
+    'huge number': b'{"name":"a","remark":1e999}',
+    'long number': b'{"name":' + b'9' * 100000 + b'}',
+    'fraction': b'{"name":1.}',
+    'exponent': b'{"name":1e}',
+    'megabytes': b'{"name":"' + b'a' * (3 << 20) + b'"}',
     'many members': b'{' + b','.join(b'"k%d":1' % i for i in range(200000)) + b'}',
-}
+     }
 
 
 @pytest.mark.parametrize('name', BAD_JSON)
@@ -169,7 +209,8 @@ def test_bad_json(platform, name):
     assert r.status in (400, 413), (name, r)
 
 
-@pytest.mark.parametrize('value', [10 ** 18, -1, 0, 2 ** 31, 2 ** 63 - 1, 2 ** 63, -2 ** 63 - 1, 1e300, 1.5, '1e2', '01', '١', 'NaN'])
+@pytest.mark.parametrize('value', [10 ** 18, -1, 0, 2 ** 31, 2 ** 63 - 1, 2 **
+                         63, -2 ** 63 - 1, 1e300, 1.5, '1e2', '01', '١', 'NaN'])
 def test_numbers_out_of_range(platform, value):
     for name in ('limit', 'offset'):
         r = platform.call('GET', APPS, query={name: value})
@@ -179,12 +220,19 @@ def test_numbers_out_of_range(platform, value):
 
 
 def test_body_too_large(platform):
-    r = platform.call('POST', APPS, b'{"name":"' + b'a' * (70 << 20) + b'"}', headers={'Content-Type': 'application/json'})
+    r = platform.call('POST', APPS, b'{"name":"' + b'a' * (70 << 20) + b'"}',
+                      headers={'Content-Type': 'application/json'})
     assert r.status == 413 and r.json['error_code'], r
 
 
 def test_other_content_types(platform):
-    for kind in ('text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data', 'multipart/form-data; boundary=', 'x', ''):
+    for kind in (
+    'text/plain',
+    'application/x-www-form-urlencoded',
+    'multipart/form-data',
+    'multipart/form-data; boundary=',
+    'x',
+     ''):
         r = platform.call('POST', APPS, b'name=a', headers={'Content-Type': kind})
         assert r.status in (400, 415), (kind, r)
 
@@ -202,8 +250,19 @@ def test_hostile_headers(platform, headers):
 
 
 def test_hostile_logins(platform):
-    for user in ({'name': 'admin' * 1000, 'password': 'x', 'domain': {'name': 'appia'}}, {'name': "admin' --", 'password': 'x', 'domain': {'name': 'appia'}},
-                 {'name': 'admin\u202e', 'password': 'x' * 100000, 'domain': {'name': 'appia'}}, {'name': ['admin'], 'password': {}, 'domain': 1},
-                 {'id': 0, 'password': None}):
+    for user in ({'name': 'admin' * 1000,
+    'password': 'x',
+    'domain': {'name': 'appia'}},
+    {'name': "admin' --",
+    'password': 'x',
+    'domain': {'name': 'appia'}},
+    {'name': 'admin\u202e',
+    'password': 'x' * 100000,
+    'domain': {'name': 'appia'}},
+    {'name': ['admin'],
+    'password': {},
+    'domain': 1},
+    {'id': 0,
+     'password': None}):
         r = platform.raw('POST', '/v3/auth/tokens', auth(user))
         assert r.status in (400, 401), (user, r)

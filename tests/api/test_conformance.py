@@ -24,17 +24,30 @@ NOBODY = 'c77f5e81d9cb4424bf704ef2b0ac7600'
 
 # Members of the error bodies.
 PLAIN = {'error_code', 'error_msg', 'request_id'}
-SHAPES = {'PLAIN': PLAIN, 'LINK': PLAIN, 'PUBLIC': PLAIN | {'error_details'}, 'FDI': PLAIN | {'detail'}, 'IAM': {'error'},
-          'SHARE': {'errCode', 'errMsg', 'request_id'}}
+SHAPES = {
+    'PLAIN': PLAIN,
+    'LINK': PLAIN,
+    'PUBLIC': PLAIN | {'error_details'},
+    'FDI': PLAIN | {'detail'},
+    'IAM': {'error'},
+    'SHARE': {
+        'errCode',
+        'errMsg',
+         'request_id'}}
 CODES = {'apic': r'(APIG|APPIA)\.\d{4}', 'public': r'(ROMA|APPIA)\.\d+', 'fdi': r'(FDI|APPIA)\.\d{4}'}
 
 # What shows a change, whoever made it.
-LISTS = ['/v2/{project_id}/instances/{instance_id}/apps?limit=1000', '/v2/{project_id}/instances', '/v3/users', '/v3/projects',
-         '/v3.0/OS-CREDENTIAL/credentials', '/v2/{project_id}/apic/instances/{instance_id}/api-groups?limit=500',
-         '/v2/{project_id}/apic/instances/{instance_id}/apis?limit=500',
-         '/v2/{project_id}/apic/instances/{instance_id}/envs?limit=500',
-         '/v2/{project_id}/fdi/instances/{instance_id}/datasources?limit=100',
-         '/v2/{project_id}/apic/instances/{instance_id}/livedata-apis?limit=500']
+LISTS = [
+    '/v2/{project_id}/instances/{instance_id}/apps?limit=1000',
+    '/v2/{project_id}/instances',
+    '/v3/users',
+    '/v3/projects',
+    '/v3.0/OS-CREDENTIAL/credentials',
+    '/v2/{project_id}/apic/instances/{instance_id}/api-groups?limit=500',
+    '/v2/{project_id}/apic/instances/{instance_id}/apis?limit=500',
+    '/v2/{project_id}/apic/instances/{instance_id}/envs?limit=500',
+    '/v2/{project_id}/fdi/instances/{instance_id}/datasources?limit=100',
+     '/v2/{project_id}/apic/instances/{instance_id}/livedata-apis?limit=500']
 
 
 def name_of(o):
@@ -77,7 +90,15 @@ def wrong_values(schema, domain):
     schema = resolve(schema, domain)
     kind, choices = schema.get('type'), schema.get('enum')
     kind = kind[0] if isinstance(kind, list) else kind
-    wrong = {'string': {'a': 1}, 'integer': 'abc', 'number': 'abc', 'boolean': 'perhaps', 'array': {'a': 1}, 'object': 'text'}
+    wrong = {
+    'string': {
+        'a': 1},
+        'integer': 'abc',
+        'number': 'abc',
+        'boolean': 'perhaps',
+        'array': {
+            'a': 1},
+             'object': 'text'}
     if kind in wrong:
         yield 'type', wrong[kind]
     if kind == 'integer' and not choices:
@@ -124,7 +145,8 @@ def broken_bodies(schema, value, domain, path=()):
 def target(o, credentials, query=None, **ids):
     ids = {'project_id': credentials['project_id'], 'instance_id': credentials['instance_id'], **ids}
     path = re.sub(r'\{(\w+)\}', lambda m: quote(ids.get(m.group(1), NOBODY), safe=''), o['path'])
-    asked = {p['name']: quote(str(sample(p['schema'], o['domain']))) for p in o['params'] if p['in'] == 'query' and p['required']}
+    asked = {p['name']: quote(str(sample(p['schema'], o['domain'])))
+                              for p in o['params'] if p['in'] == 'query' and p['required']}
     asked.update({k: quote(str(v)) for k, v in (query or {}).items()})
     return path + ('?' + '&'.join(f'{k}={v}' for k, v in asked.items()) if asked else '')
 
@@ -201,9 +223,19 @@ def test_query_constraints(appiad, o):
             check_error(o, appiad.call(o['method'], bare, body_of(o)), (400,), f'query {p["name"]} missing')
 
 
-BAD_JSON = {'text': b'hello', 'half': b'{"name":', 'list': b'[]', 'string': b'"x"', 'trailing': b'{} {}', 'comma': b'{"a":1,}',
-            'duplicate': b'{"zzz":1,"zzz":2}', 'utf-8': b'{"name":"\xff\xfe"}', 'surrogate': b'{"name":"\\ud800"}',
-            'deep': b'{"a":' * 2000 + b'1' + b'}' * 2000, 'nan': b'{"a":NaN}', 'control': b'{"name":"a\x01b"}'}
+BAD_JSON = {
+    'text': b'hello',
+    'half': b'{"name":',
+    'list': b'[]',
+    'string': b'"x"',
+    'trailing': b'{} {}',
+    'comma': b'{"a":1,}',
+    'duplicate': b'{"zzz":1,"zzz":2}',
+    'utf-8': b'{"name":"\xff\xfe"}',
+    'surrogate': b'{"name":"\\ud800"}',
+    'deep': b'{"a":' * 2000 + b'1' + b'}' * 2000,
+    'nan': b'{"a":NaN}',
+     'control': b'{"name":"a\x01b"}'}
 
 
 @operations(lambda o: has_body(o) and resolve(o['request']['schema'], o['domain']).get('type') == 'object')
@@ -215,9 +247,14 @@ def test_bad_json(appiad, o):
 
 
 def test_operations_without_credentials():
-    assert {o['id'] for o in OPERATIONS if o['public']} == {
-        'ListServiceApiVersions', 'ShowServiceApiVersion', 'KeystoneShowVersion', 'CreateToken', 'CreateTokenWithIdToken',
-        'CreateTemporaryAccessKey'}
+    assert {
+    o['id'] for o in OPERATIONS if o['public']} == {
+        'ListServiceApiVersions',
+        'ShowServiceApiVersion',
+        'KeystoneShowVersion',
+        'CreateToken',
+        'CreateTokenWithIdToken',
+         'CreateTemporaryAccessKey'}
 
 
 @operations(lambda o: not o['public'])

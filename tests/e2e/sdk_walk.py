@@ -68,7 +68,14 @@ def refused(status, code, function, **arguments):
 basic = BasicCredentials(C['access_key'], C['secret_key'], C['project_id'])
 roma = client_of('huaweicloudsdkroma', 'v2', 'RomaClient', basic)
 apig = client_of('huaweicloudsdkapig', 'v2', 'ApigClient', basic)
-iam = client_of('huaweicloudsdkiam', 'v3', 'IamClient', GlobalCredentials(C['access_key'], C['secret_key'], C['domain_id']))
+iam = client_of(
+    'huaweicloudsdkiam',
+    'v3',
+    'IamClient',
+    GlobalCredentials(
+        C['access_key'],
+        C['secret_key'],
+         C['domain_id']))
 RELEASE = 'DEFAULT_ENVIRONMENT_RELEASE_ID'
 
 
@@ -98,8 +105,12 @@ def groups_and_environments(app):
     env = roma.create_environment_v2(body={'name': 'SDK_ENV', 'remark': 'r'})
     assert {'RELEASE', 'SDK_ENV'} <= {e.name for e in roma.list_environments_v2().envs}
     assert roma.update_environment_v2(env_id=env.id, body={'name': 'SDK_ENV2'}).name == 'SDK_ENV2'
-    variable = roma.create_environment_variable_v2(body={'env_id': env.id, 'group_id': group.id, 'variable_name': 'host',
-                                                         'variable_value': '127.0.0.1'})
+    variable = roma.create_environment_variable_v2(
+    body={
+        'env_id': env.id,
+        'group_id': group.id,
+        'variable_name': 'host',
+         'variable_value': '127.0.0.1'})
     assert roma.show_details_of_environment_variable_v2(env_variable_id=variable.id).variable_value == '127.0.0.1'
     assert roma.list_environment_variables_v2(group_id=group.id, env_id=env.id).size == 1
     roma.delete_environment_variable_v2(env_variable_id=variable.id)
@@ -116,7 +127,8 @@ def apis(app, group, env):
     shown = roma.show_details_of_api_v2(api_id=api.id)
     assert shown.req_params[0].name == 'id' and shown.group_name == 'sdk_group'
     assert roma.update_api_v2(api_id=api.id, body={**body, 'remark': 'changed'}).remark == 'changed'
-    action = roma.create_or_delete_publish_record_for_api_v2(body={'action': 'online', 'api_id': api.id, 'env_id': RELEASE})
+    action = roma.create_or_delete_publish_record_for_api_v2(
+        body={'action': 'online', 'api_id': api.id, 'env_id': RELEASE})
     assert action.publish_id and action.version_id and action.publish_time
     roma.create_or_delete_publish_record_for_api_v2(body={'action': 'online', 'api_id': api.id, 'env_id': env.id})
     assert roma.list_apis_v2(name='Sdk_api').apis[0].id == api.id
@@ -149,7 +161,11 @@ def rights(app, api):
 
 
 def domains(group):
-    domain = roma.associate_domain_v2(group_id=group.id, body={'url_domain': 'sdk.example.com', 'min_ssl_version': 'TLSv1.2'})
+    domain = roma.associate_domain_v2(
+    group_id=group.id,
+    body={
+        'url_domain': 'sdk.example.com',
+         'min_ssl_version': 'TLSv1.2'})
     assert domain.url_domain == 'sdk.example.com'
     roma.update_domain_v2(group_id=group.id, domain_id=domain.id, body={'min_ssl_version': 'TLSv1.1'})
     roma.associate_certificate_v2(group_id=group.id, domain_id=domain.id, body={
@@ -166,8 +182,8 @@ def livedata(app, group):
         'name': 'sdk_backend', 'path': '/sdk/data', 'method': 'GET', 'roma_app_id': app.id, 'version': '1.0',
         'content_type': 'json', 'return_format': False, 'parameters': [{'name': 'n', 'in': 'Parameters', 'required': True}]})
     script = base64.b64encode(b'SELECT ${n} AS n').decode()
-    roma.create_live_data_api_script_v2(ld_api_id=backend.id, body={
-        'api_type': 'data', 'scripts': [{'ds_id': source.datasource_id, 'type': 'SQL', 'object_name': 'data', 'content': script}]})
+    roma.create_live_data_api_script_v2(ld_api_id=backend.id, body={ 'api_type': 'data', 'scripts': [
+                                        {'ds_id': source.datasource_id, 'type': 'SQL', 'object_name': 'data', 'content': script}]})
     assert roma.show_live_data_api_v2(ld_api_id=backend.id).name == 'sdk_backend'
     assert backend.id in [a.id for a in roma.list_live_data_api_v2().apis]
     done = roma.publish_live_data_api_v2(ld_api_id=backend.id, body={
@@ -179,7 +195,12 @@ def livedata(app, group):
 def identity():
     assert C['project_id'] in [p.id for p in iam.keystone_list_projects().projects]
     assert iam.keystone_list_auth_domains().domains[0].name == C['domain']
-    user = iam.keystone_create_user(body={'user': {'name': 'sdk_user', 'password': 'Example_Pa55', 'domain_id': C['domain_id']}}).user
+    user = iam.keystone_create_user(
+    body={
+        'user': {
+            'name': 'sdk_user',
+            'password': 'Example_Pa55',
+             'domain_id': C['domain_id']}}).user
     assert iam.keystone_show_user(user_id=user.id).user.name == 'sdk_user'
     key = iam.create_permanent_access_key(body={'credential': {'user_id': user.id}}).credential
     assert key.access and key.secret and key.status == 'active'
@@ -196,4 +217,5 @@ the_caller, the_secret = rights(the_app, the_api)
 domains(the_group)
 identity()
 livedata(the_app, the_group)
-print(json.dumps({'host': the_group.sl_domain, 'key': the_caller.key, 'secret': the_secret, 'called': sorted(set(called))}))
+print(json.dumps({'host': the_group.sl_domain, 'key': the_caller.key,
+      'secret': the_secret, 'called': sorted(set(called))}))

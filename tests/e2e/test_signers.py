@@ -10,8 +10,14 @@ import pytest
 from lib import signer, vendor
 
 EMPTY = {'Host': 'service.endpoint.myhuaweicloud.com', 'X-Sdk-Date': '20200608T023900Z'}
-PATHS = ['/', '/v3/projects', '/v3/projects?name=local', '/v3/projects?name=a%20b&name=a~b&x', '/v3/projects?b=1&a=2&a=1',
-         '/v3/projects?name=%E9%9B%86', '/v3/auth/projects/']
+PATHS = [
+    '/',
+    '/v3/projects',
+    '/v3/projects?name=local',
+    '/v3/projects?name=a%20b&name=a~b&x',
+    '/v3/projects?b=1&a=2&a=1',
+    '/v3/projects?name=%E9%9B%86',
+     '/v3/auth/projects/']
 
 PYTHON_SIGNER = '''
 import json, sys
@@ -56,8 +62,14 @@ def test_published_values():
     assert signature(signed) == '7be6668032f70418fcc22abc52071e57aff61b84a1d2381bb430d6870f4f6ebe'
     assert signature(signer.sign('GET', '/resources?size=1', b'', EMPTY, 'AccessKey', 'SecretKey')) == (
         'cfb4171acec81de07d50e53d57eb77edd537414d66ddb1d7d780f128e12cd842')
-    assert signature(signer.sign('POST', '/resources?size=1', b'{"name":"test","id":1}', EMPTY, 'AccessKey', 'SecretKey')) == (
-        '436b1ac0a1ae03705934bb70ef2f2e09f7bfed2117d731a38235053199323a1f')
+    assert signature(
+    signer.sign(
+        'POST',
+        '/resources?size=1',
+        b'{"name":"test","id":1}',
+        EMPTY,
+        'AccessKey',
+         'SecretKey')) == ( '436b1ac0a1ae03705934bb70ef2f2e09f7bfed2117d731a38235053199323a1f')
 
 
 @pytest.mark.parametrize('path', PATHS)

@@ -199,7 +199,11 @@ def test_file_of_settings_is_obeyed():
 
 
 def test_worker_settings_reach_the_worker():
-    p = Platform(env={'APPIA_WORKER_SCRIPT_MEMORY': '32M', 'APPIA_WORKER_CONNECTIONS': '2', 'APPIA_WORKER_SCRIPT_CPU': '500ms'})
+    p = Platform(
+    env={
+        'APPIA_WORKER_SCRIPT_MEMORY': '32M',
+        'APPIA_WORKER_CONNECTIONS': '2',
+         'APPIA_WORKER_SCRIPT_CPU': '500ms'})
     run_curl(p)
     p.stop()
 
@@ -223,8 +227,16 @@ def test_resources(platform):
     made = json.loads(platform.cli('apps', 'create', '--name', 'from the shell', '--remark=r').stdout)
     listed = json.loads(platform.cli('apps', 'list', '--name', 'from the shell').stdout)
     assert [a['id'] for a in listed['apps']] == [made['id']]
-    group = json.loads(platform.cli('api-groups', 'create', '--name', 'group_from_shell', '--version', 'V2', '--roma-app-id',
-                                    made['id']).stdout)
+    group = json.loads(
+    platform.cli(
+        'api-groups',
+        'create',
+        '--name',
+        'group_from_shell',
+        '--version',
+        'V2',
+        '--roma-app-id',
+         made['id']).stdout)
     assert group['roma_app_id'] == made['id']
     shown = platform.cli('api-groups', 'list', '--output', 'table').stdout
     assert 'group_from_shell' in shown and '{' not in shown.splitlines()[0]
@@ -247,8 +259,18 @@ def test_login(platform):
     assert 'apps' in json.loads(platform.cli('apps', 'list', '--profile', 'other', env=env).stdout)
     done = platform.cli('apps', 'list', '--profile', 'nobody', check=False)
     assert done.returncode == 1 and 'nobody' in done.stderr
-    done = platform.cli('login', '--profile', 'bad', '--url', c['management_url'], '--domain', c['domain'], '--user', 'nobody',
-                        text='Not-The-Password\n', check=False)
+    done = platform.cli(
+    'login',
+    '--profile',
+    'bad',
+    '--url',
+    c['management_url'],
+    '--domain',
+    c['domain'],
+    '--user',
+    'nobody',
+    text='Not-The-Password\n',
+     check=False)
     assert done.returncode == 1 and 'refused' in done.stderr and 'Not-The' not in done.stderr
 
 

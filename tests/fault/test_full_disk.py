@@ -54,10 +54,20 @@ def create(p, name):
 def mock_api(p, name):
     group = ok(p.call('POST', V2 + '/api-groups', {'name': f'group_{name}'}), 201)
     app = ok(p.call('POST', APPS, {'name': f'owner of {name}'}), 201)['id']
-    api = ok(p.call('POST', V2 + '/apis', {
-        'name': f'Api_{name}', 'type': 1, 'req_protocol': 'BOTH', 'req_method': 'GET', 'req_uri': f'/{name}',
-        'match_mode': 'NORMAL', 'auth_type': 'NONE', 'backend_type': 'MOCK', 'group_id': group['id'], 'roma_app_id': app,
-        'mock_info': {'result_content': name}}), 201)['id']
+    api = ok(p.call('POST',
+    V2 + '/apis',
+    { 'name': f'Api_{name}',
+    'type': 1,
+    'req_protocol': 'BOTH',
+    'req_method': 'GET',
+    'req_uri': f'/{name}',
+    'match_mode': 'NORMAL',
+    'auth_type': 'NONE',
+    'backend_type': 'MOCK',
+    'group_id': group['id'],
+    'roma_app_id': app,
+    'mock_info': {'result_content': name}}),
+     201)['id']
     return api, group['sl_domain']
 
 
@@ -115,8 +125,10 @@ def test_start_on_a_full_disk(small_disk):
     fill(small_disk)
     p.extra['APPIA_LOG_LEVEL'] = 'info'
     done = p.cli('up', check=False)
-    assert done.returncode == 1 and 'space' in (done.stderr + p.logs()).lower() or 'full' in (done.stderr + p.logs()).lower(), (
-        done.stderr + p.logs())
+    assert done.returncode == 1 and 'space' in (done.stderr +
+    p.logs()).lower() or 'full' in (done.stderr +
+    p.logs()).lower(), ( done.stderr +
+     p.logs())
     os.unlink(small_disk + '/ballast')
     p.start()
     assert create(p, 'afterwards').status == 201

@@ -53,7 +53,11 @@ class Writer(threading.Thread):
     def round(self, n):
         label = f'{self.number}_{n}'
         app = self.make(APPS, {'name': f'app_{label}'}, self.apps)
-        group = app and self.make(V2 + '/api-groups', {'name': f'group_{label}', 'version': 'V2', 'roma_app_id': app}, self.groups)
+        group = app and self.make(V2 + '/api-groups',
+    {'name': f'group_{label}',
+    'version': 'V2',
+    'roma_app_id': app},
+     self.groups)
         if not group:
             return
         api = self.make(V2 + '/apis', {
@@ -95,7 +99,11 @@ def run(platform, kills):
     for _ in range(kills):
         # A kill in the middle of the work, not at the same place each time.
         goal = sum(w.acknowledged for w in writers) + random.randint(3, 25)
-        wait_for(lambda: ending.is_set() or sum(w.acknowledged for w in writers) >= goal, 60, 'writes between two kills')
+        wait_for(
+    lambda: ending.is_set() or sum(
+        w.acknowledged for w in writers) >= goal,
+        60,
+         'writes between two kills')
         pid = platform.children().get('appiad')
         if pid:
             os.kill(pid, signal.SIGKILL)

@@ -33,7 +33,15 @@ def server():
 @pytest.fixture(scope='module')
 def rows(platform, server):
     """A published data API on the server."""
-    api = livedata.backend(platform, platform.app, 'SELECT v FROM t WHERE id = ${id}', livedata.source(platform, platform.app, server), ['id'])
+    api = livedata.backend(
+    platform,
+    platform.app,
+    'SELECT v FROM t WHERE id = ${id}',
+    livedata.source(
+        platform,
+        platform.app,
+        server),
+         ['id'])
     assert call(platform, api).status == 200
     return api
 

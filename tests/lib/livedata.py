@@ -37,15 +37,16 @@ def backend(p, app_id, script, source_id=None, parameters=(), **fields):
             'content_type': 'json', 'return_format': False, **fields,
             'parameters': [{'name': name, 'in': 'Parameters', 'required': True} for name in parameters]}
     made = ok(p.call('POST', V2 + '/livedata-apis', body), 201)['id']
-    row = {'type': 'SQL' if source_id else 'function', 'object_name': 'rows',
-           'content': base64.b64encode(script.encode()).decode()}
+    row = {'object_name': 'rows', 'content': base64.b64encode(script.encode()).decode()}
     if source_id:
-        row['ds_id'] = source_id
-    ok(p.call('POST', f'{V2}/livedata-apis/{made}/scripts', {'api_type': 'data' if source_id else 'function', 'scripts': [row]}), 201)
-    group = ok(p.call('POST', V2 + '/api-groups', {'name': f'group_of_{n}', 'version': 'V2', 'roma_app_id': app_id}), 201)
+        row.update(type='SQL', ds_id=source_id)
+    ok(p.call('POST', f'{V2}/livedata-apis/{made}/scripts',
+       {'api_type': 'data' if source_id else 'function', 'scripts': [row]}))
+    group = ok(p.call('POST', V2 + '/api-groups',
+               {'name': f'group_of_{n}', 'version': 'V2', 'roma_app_id': app_id}), 201)
     host = f'host-{n}.example.com'  # the group's own sub-domain takes 1000 calls a day
     ok(p.call('POST', f'{V2}/api-groups/{group["id"]}/domains', {'url_domain': host}), 201)
     done = ok(p.call('POST', f'{V2}/livedata-apis/{made}/deploy', {
         'deploy_front_api': True, 'roma_app_id': app_id, 'group_id': group['id'], 'env_id': RELEASE, 'path': path,
-        'protocol': 'BOTH', 'cors': False, **front}), 201)
+        'protocol': 'BOTH', 'cors': False, **front}))
     return Published(id=made, api=done['api_id'], group=group['id'], host=host, path=path)

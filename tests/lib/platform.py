@@ -174,15 +174,33 @@ class Platform:
 
     def cli(self, *args, env=None, text=None, check=True):
         """Runs `appia args...` and returns the finished process; its output is text."""
-        done = subprocess.run([os.path.join(BUILD, 'src/bin/appia'), *args], env={**self.env, **(env or {})}, input=text,
-                              capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run([os.path.join(BUILD,
+    'src/bin/appia'),
+    *args],
+    env={**self.env,
+    **(env or {})},
+    input=text,
+    capture_output=True,
+    text=True,
+    timeout=120,
+     check=False)
         assert not check or done.returncode == 0, f'appia {" ".join(args)}: {done.returncode} {done.stdout}{done.stderr}'
         assert not REPORT.search(done.stderr), done.stderr
         return done
 
     # --- the gateway
 
-    def gateway(self, method, path, body=b'', host=None, headers=None, tls=False, key=None, secret=None, server_name=None):
+    def gateway(
+    self,
+    method,
+    path,
+    body=b'',
+    host=None,
+    headers=None,
+    tls=False,
+    key=None,
+    secret=None,
+     server_name=None):
         """A call of a published API. key and secret: signed. tls: over HTTPS with SNI, verified by the local CA."""
         headers = {'Host': host or f'127.0.0.1:{self.ports["GATEWAY_HTTP"]}', **(headers or {})}
         if key:

@@ -39,8 +39,18 @@ def python_sdk(*packages):
     with _Lock():
         if not os.path.exists(where):
             pip = _pip()
-            made = _run(*pip, 'install', '-q', '--no-input', '--retries', '0', '--timeout', '10', '--target', where + '.new',
-                        *packages)
+            made = _run(
+    *pip,
+    'install',
+    '-q',
+    '--no-input',
+    '--retries',
+    '0',
+    '--timeout',
+    '10',
+    '--target',
+    where + '.new',
+     *packages)
             if made.returncode:
                 shutil.rmtree(where + '.new', ignore_errors=True)
                 probe = _run(*pip, 'download', '-q', '--no-deps', '--retries', '0', '--timeout', '10', '-d',
@@ -68,8 +78,18 @@ def node_sdk(package):
     with _Lock():
         if not os.path.exists(where):
             os.makedirs(where + '.new', exist_ok=True)
-            made = _run('npm', 'install', '--silent', '--no-audit', '--no-fund', '--ignore-scripts', '--fetch-retries=0',
-                        '--fetch-timeout=15000', '--prefix', where + '.new', package)
+            made = _run(
+    'npm',
+    'install',
+    '--silent',
+    '--no-audit',
+    '--no-fund',
+    '--ignore-scripts',
+    '--fetch-retries=0',
+    '--fetch-timeout=15000',
+    '--prefix',
+    where + '.new',
+     package)
             if made.returncode:
                 shutil.rmtree(where + '.new', ignore_errors=True)
                 if _run('npm', 'view', '--fetch-retries=0', '--fetch-timeout=15000', package, 'version',
