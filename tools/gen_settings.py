@@ -64,7 +64,8 @@ def load(path):
 def write_code(sections, header, table):
     rows = [(name, row) for name, section in sections.items() for row in section['settings']]
     with open(header, 'w', encoding='utf-8') as f:
-        f.write('/* Generated from spec/settings.yaml. */\n#ifndef CONF_KEYS_H\n#define CONF_KEYS_H\n\nenum conf_id {\n')
+        f.write(
+            '/* Generated from spec/settings.yaml. */\n#ifndef CONF_KEYS_H\n#define CONF_KEYS_H\n\nenum conf_id {\n')
         for name, row in rows:
             f.write(f'\tCONF_{name.upper()}_{row["key"].upper()}, /* {row["type"]} */\n')
         f.write('\tCONF_COUNT\n};\n\n#endif\n')
@@ -78,9 +79,10 @@ def write_code(sections, header, table):
         for name, row in rows:
             low, high = (number(row['type'], row[k]) if k in row else 0 for k in ('min', 'max'))
             choices = f'{name}_{row["key"]}_choices' if 'choices' in row else '0'
-            f.write(f'\t{{"{name}", "{row["key"]}", CONF_TYPE_{row["type"].upper()}, {quote(text_of(row["default"]))},\n'
-                    f'\t {low}LL, {high}LL, {quote(str(row.get("min", "")))}, {quote(str(row.get("max", "")))}, {choices},\n'
-                    f'\t {quote(row["summary"])}}},\n')
+            f.write(
+    f'\t{{"{name}", "{row["key"]}", CONF_TYPE_{row["type"].upper()}, {quote(text_of(row["default"]))},\n'
+    f'\t {low}LL, {high}LL, {quote(str(row.get("min", "")))}, {quote(str(row.get("max", "")))}, {choices},\n'
+    f'\t {quote(row["summary"])}}},\n')
         f.write('};\n')
         f.write(f'\nconst struct conf_section conf__sections[] = {{\n')
         for name, section in sections.items():
@@ -97,15 +99,20 @@ def cell(row):
 
 
 def docs(sections):
-    out = ['# Settings', '',
-           '<!-- Made of spec/settings.yaml by tools/gen_settings.py; change it there. -->', '',
-           'Settings stand in `appia.yaml` in the home folder (`$APPIA_HOME`), as `section:` and below it `key: value`.',
-           'A missing file or key means the default. The environment wins over the file:',
-           '`APPIA_GATEWAY_HTTP_PORT=80` is `http_port` of the section `gateway`. An unknown section or key in the file is an',
-           'error. Sizes take `K`, `M`, `G` and `T` (powers of 1024), durations one of `ms`, `s`, `m`, `h` and `d`; a relative',
-           'path is below the home folder. A change counts from the next start.', '']
+    out = [
+    '# Settings',
+    '',
+    '<!-- Made of spec/settings.yaml by tools/gen_settings.py; change it there. -->',
+    '',
+    'Settings stand in `appia.yaml` in the home folder (`$APPIA_HOME`), as `section:` and below it `key: value`.',
+    'A missing file or key means the default. The environment wins over the file:',
+    '`APPIA_GATEWAY_HTTP_PORT=80` is `http_port` of the section `gateway`. An unknown section or key in the file is an',
+    'error. Sizes take `K`, `M`, `G` and `T` (powers of 1024), durations one of `ms`, `s`, `m`, `h` and `d`; a relative',
+    'path is below the home folder. A change counts from the next start.',
+     '']
     for name, section in sections.items():
-        out += [f'## {name}', '', section['summary'], '', '| key | type | default | meaning |', '| --- | --- | --- | --- |']
+        out += [f'## {name}', '', section['summary'], '',
+            '| key | type | default | meaning |', '| --- | --- | --- | --- |']
         for row in section['settings']:
             default = text_of(row['default'])
             out.append(f'| `{row["key"]}` | {cell(row)} | {f"`{default}`" if default else "empty"} | {row["summary"]} |')

@@ -81,9 +81,10 @@ def check_code(path, lines, report):
 def check_text(path, lines, report):
     if lines and 'SPDX-License-Identifier: Apache-2.0' not in ''.join(lines[:3]):
         report(path, 1, 'no licence line')
+    width = 120 if path.endswith(('.c', '.h')) else 140
     for n, line in enumerate(lines, 1):
-        if len(line.expandtabs(8).rstrip('\n')) > 120:
-            report(path, n, 'longer than 120 columns')
+        if len(line.expandtabs(8).rstrip('\n')) > width:
+            report(path, n, f'longer than {width} columns')
         if line.rstrip('\n') != line.rstrip('\n').rstrip():
             report(path, n, 'trailing white space')
 

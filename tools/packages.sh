@@ -9,8 +9,8 @@ liblmdb-dev libjansson-dev libsodium-dev libssl-dev libcurl4-openssl-dev libpcre
 libjavascriptcoregtk-4.1-dev zlib1g-dev liblz4-dev libzstd-dev libsnappy-dev
 nginx-light nginx-dev ca-certificates"
 run="$build"
-test="$build libcmocka-dev python3-pytest python3-pytest-xdist python3-jsonschema postgresql mariadb-server curl sqlite3 openssl clang-format-14
-nodejs"
+test="$build libcmocka-dev python3-pytest python3-pytest-xdist python3-jsonschema postgresql mariadb-server curl sqlite3 openssl
+clang-format-14 nodejs"
 
 case "${1:-run}" in
 run) want=$run ;;

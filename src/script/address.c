@@ -8,9 +8,13 @@
 /* IANA special-purpose registries (RFC 6890): networks that a script on a shared platform must not reach. */
 static bool v4_private(uint32_t ip)
 {
-	static const struct { uint32_t net; unsigned bits; } nets[] = {
-		{0x00000000, 8},  {0x0a000000, 8},  {0x64400000, 10}, {0x7f000000, 8},  {0xa9fe0000, 16}, {0xac100000, 12},
-		{0xc0000000, 24}, {0xc0a80000, 16}, {0xc6120000, 15}, {0xe0000000, 4},  {0xf0000000, 4},
+	static const struct {
+		uint32_t net;
+		unsigned bits;
+	} nets[] = {
+		{0x00000000, 8},  {0x0a000000, 8},  {0x64400000, 10}, {0x7f000000, 8},
+		{0xa9fe0000, 16}, {0xac100000, 12}, {0xc0000000, 24}, {0xc0a80000, 16},
+		{0xc6120000, 15}, {0xe0000000, 4},  {0xf0000000, 4},
 	};
 
 	for (size_t i = 0; i < sizeof(nets) / sizeof(nets[0]); i++)

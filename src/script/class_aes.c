@@ -39,7 +39,7 @@ static bool aes_cipher(JSContextRef ctx, struct aes *aes, const char *mode, JSVa
 static bool aes_options(JSContextRef ctx, size_t argc, const JSValueRef argv[], struct aes *aes, JSValueRef *exc)
 {
 	static const char *const modes[][2] = {{"CBC", "cbc"}, {"CFB", "cfb"}, {"CFB8", "cfb8"}, {"CTR", "ctr"},
-	                                       {"ECB", "ecb"}, {"GCM", "gcm"},    {"OFB", "ofb"}};
+					       {"ECB", "ecb"}, {"GCM", "gcm"}, {"OFB", "ofb"}};
 	struct str length, mode, pad;
 	const char *found = "?";
 
@@ -54,7 +54,8 @@ static bool aes_options(JSContextRef ctx, size_t argc, const JSValueRef argv[], 
 	size_t want = str_is(length, "KL_256") ? 32 : str_is(length, "KL_192") ? 24 : 16;
 
 	if (length.p && want != aes->key.n) {
-		script__throw(ctx, exc, "AesUtils: the key has %zu bytes, %.*s needs %zu", aes->key.n, STR_FMT(length), want);
+		script__throw(ctx, exc, "AesUtils: the key has %zu bytes, %.*s needs %zu", aes->key.n, STR_FMT(length),
+			      want);
 		return false;
 	}
 	aes->padded = !aes->gcm && (str_is(pad, "PKCS5PADDING") || str_is(pad, "PKCS7PADDING"));
@@ -62,7 +63,7 @@ static bool aes_options(JSContextRef ctx, size_t argc, const JSValueRef argv[], 
 
 	if (aes->gcm ? aes->iv.n < 1 || aes->iv.n > 16 : iv && aes->iv.n != (size_t)iv) {
 		script__throw(ctx, exc, "AesUtils: the initial vector has %zu bytes, not %s", aes->iv.n,
-		              aes->gcm ? "1 to 16" : "16");
+			      aes->gcm ? "1 to 16" : "16");
 		return false;
 	}
 	return true;
@@ -76,7 +77,8 @@ static bool aes_pass(const struct aes *aes, bool encrypt, struct str in, unsigne
 	bool ok = c && EVP_CipherInit_ex(c, aes->cipher, NULL, NULL, NULL, encrypt) == 1;
 
 	if (ok && aes->gcm) {
-		ok = EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_GCM_SET_IVLEN, (int)aes->iv.n, NULL) == 1 && (encrypt || in.n >= TAG);
+		ok = EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_GCM_SET_IVLEN, (int)aes->iv.n, NULL) == 1 &&
+		     (encrypt || in.n >= TAG);
 		if (ok && !encrypt) {
 			unsigned char tag[TAG];
 
@@ -86,8 +88,8 @@ static bool aes_pass(const struct aes *aes, bool encrypt, struct str in, unsigne
 		}
 	}
 	ok = ok && EVP_CipherInit_ex(c, NULL, NULL, (const unsigned char *)aes->key.p,
-	                             EVP_CIPHER_iv_length(aes->cipher) ? (const unsigned char *)aes->iv.p : NULL,
-	                             encrypt) == 1;
+				     EVP_CIPHER_iv_length(aes->cipher) ? (const unsigned char *)aes->iv.p : NULL,
+				     encrypt) == 1;
 	ok = ok && EVP_CIPHER_CTX_set_padding(c, aes->padded) == 1 &&
 	     EVP_CipherUpdate(c, out, &n, (const unsigned char *)in.p, (int)in.n) == 1 &&
 	     EVP_CipherFinal_ex(c, out + n, &last) == 1;
@@ -103,9 +105,10 @@ static bool aes_pass(const struct aes *aes, bool encrypt, struct str in, unsigne
 
 /* The two first arguments and the options; *ret_simple: the two-argument form. */
 static bool aes_args(JSContextRef ctx, size_t argc, const JSValueRef argv[], struct aes *aes, struct str *ret_text,
-                     bool *ret_simple, JSValueRef *exc)
+		     bool *ret_simple, JSValueRef *exc)
 {
-	if (!script__arg(ctx, argc, argv, 0, ret_text, exc) || !script__bytes(ctx, argc > 1 ? argv[1] : NULL, &aes->key, exc))
+	if (!script__arg(ctx, argc, argv, 0, ret_text, exc) ||
+	    !script__bytes(ctx, argc > 1 ? argv[1] : NULL, &aes->key, exc))
 		return false;
 	if (!ret_text->p || !aes->key.p) {
 		script__throw(ctx, exc, "AesUtils: text and key are required");
@@ -134,7 +137,8 @@ SCRIPT_FN(aes_encrypt)
 		aes.iv = (struct str){(char *)out, RANDOM_IV};
 	}
 	if (!aes_pass(&aes, true, text, out + head, &n))
-		return script__throw(ctx, exc, "AesUtils: cannot encrypt; without padding the length must be a multiple of 16");
+		return script__throw(ctx, exc,
+				     "AesUtils: cannot encrypt; without padding the length must be a multiple of 16");
 	return script__str(ctx, enc_base64(a, (struct str){(char *)out, head + n}));
 }
 
@@ -164,10 +168,9 @@ SCRIPT_FN(aes_decrypt)
 
 static const JSStaticFunction none[] = {{0}};
 static const JSStaticFunction statics[] = {{"encrypt", aes_encrypt, 0}, {"decrypt", aes_decrypt, 0}, {0}};
-static const char *const enums[] = {"KEYLENGTH.KL_128", "KEYLENGTH.KL_192",  "KEYLENGTH.KL_256", "MODE.CBC",
-                                    "MODE.CFB",         "MODE.CFB8",         "MODE.CTR",         "MODE.ECB",
-                                    "MODE.GCM",         "MODE.OFB",          "PAD.NOPADDING",    "PAD.PKCS5PADDING",
-                                    "PAD.PKCS7PADDING", NULL};
+static const char *const enums[] = {"KEYLENGTH.KL_128", "KEYLENGTH.KL_192", "KEYLENGTH.KL_256", "MODE.CBC", "MODE.CFB",
+				    "MODE.CFB8",        "MODE.CTR",         "MODE.ECB",         "MODE.GCM", "MODE.OFB",
+				    "PAD.NOPADDING",    "PAD.PKCS5PADDING", "PAD.PKCS7PADDING", NULL};
 static const char *const paths[] = {"com.roma.apic.livedata.common.v1.AesUtils", NULL};
 
 const struct script_class script__aes = {paths, "AesUtils", NULL, none, statics, enums};

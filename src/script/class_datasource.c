@@ -14,7 +14,7 @@
 /* DataSourceClient(config).execute(sql, args...): rows as an array of objects, or the number of rows changed. */
 
 static JSObjectRef config_construct(JSContextRef ctx, JSObjectRef ctor, size_t argc, const JSValueRef argv[],
-                                    JSValueRef *exc)
+				    JSValueRef *exc)
 {
 	static const char *const keys[] = {"Type", "Url", "User", "Password"};
 	JSObjectRef o = script__new(ctx, &script__ds_config);
@@ -26,7 +26,7 @@ static JSObjectRef config_construct(JSContextRef ctx, JSObjectRef ctor, size_t a
 }
 
 static JSObjectRef client_construct(JSContextRef ctx, JSObjectRef ctor, size_t argc, const JSValueRef argv[],
-                                    JSValueRef *exc)
+				    JSValueRef *exc)
 {
 	JSObjectRef o = script__new(ctx, &script__ds_client);
 
@@ -91,7 +91,8 @@ static bool pin_host(const struct script_host *host, struct arena *a, struct tar
 	for (struct addrinfo *i = list; i && ok; i = i->ai_next) {
 		ok = script__address_allowed(host, i->ai_addr);
 		if (ok && !found)
-			found = getnameinfo(i->ai_addr, i->ai_addrlen, text, sizeof(text), NULL, 0, NI_NUMERICHOST) == 0;
+			found = getnameinfo(i->ai_addr, i->ai_addrlen, text, sizeof(text), NULL, 0, NI_NUMERICHOST) ==
+				0;
 	}
 	freeaddrinfo(list);
 	*why = ok ? "the host is unknown" : "the address is in a private network, which scripts may not reach";
@@ -152,8 +153,11 @@ static bool read_config(JSContextRef ctx, JSObjectRef config, struct datasource_
 	json_set(content, STR("database_name"), json_new_str(a, t.database));
 	json_set(content, STR("user_name"), json_new_str(a, user.p ? user : STR("")));
 	json_set(content, STR("password"), json_new_str(a, password.p ? password : STR("")));
-	*ret = (struct datasource_config){.id = pool_id(a, &t, user.p ? user : STR(""), password.p ? password : STR("")),
-	                                  .type = t.type, .content = content, .version = 1};
+	*ret = (struct datasource_config){
+		.id = pool_id(a, &t, user.p ? user : STR(""), password.p ? password : STR("")),
+		.type = t.type,
+		.content = content,
+		.version = 1};
 	why = NULL;
 out:
 	if (why)
@@ -211,7 +215,7 @@ static JSValueRef to_js(struct result *r, const struct value *v)
 	case VALUE_BINARY: {
 		struct arena *scratch = arena_new(SCRIPT_MAX_SCRATCH);
 		JSValueRef js = v->s.n > SCRIPT_MAX_TEXT ? JSValueMakeNull(r->ctx)
-		                                         : script__str(r->ctx, enc_base64(scratch, v->s));
+							 : script__str(r->ctx, enc_base64(scratch, v->s));
 
 		arena_free(scratch);
 		return js;
@@ -260,7 +264,8 @@ SCRIPT_FN(execute)
 	(void)self_fn;
 	if (!config || !JSValueIsObject(ctx, config) || argc < 1 || argc > ARRAY_LEN(params) || !call->host->pool)
 		return script__throw(ctx, exc, "DataSourceClient: execute() takes a statement and at most 63 values");
-	if (!read_config(ctx, JSValueToObject(ctx, config, exc), &source, exc) || !script__arg(ctx, argc, argv, 0, &sql, exc))
+	if (!read_config(ctx, JSValueToObject(ctx, config, exc), &source, exc) ||
+	    !script__arg(ctx, argc, argv, 0, &sql, exc))
 		return ret;
 	for (size_t i = 1; i < argc; i++)
 		if (!script__arg(ctx, argc, argv, i, &params[i - 1], exc))
@@ -270,7 +275,7 @@ SCRIPT_FN(execute)
 	struct result r = {.ctx = ctx, .a = call->a, .rows = JSObjectMakeArray(ctx, 0, NULL, exc)};
 	struct datasource_sink sink = {on_columns, on_row, &r};
 	int rc = conn->driver->execute(conn, sql.p ? sql : STR(""), params, argc - 1, is_call(sql), SCRIPT_MAX_ROWS + 1,
-	                               deadline, &sink, &changed, &err);
+				       deadline, &sink, &changed, &err);
 
 	datasource_pool_put(call->host->pool, conn, conn->driver->alive(conn));
 	drop_names(&r);
@@ -278,19 +283,19 @@ SCRIPT_FN(execute)
 		*exc = r.exc;
 	else if (r.too_many)
 		return script__throw(ctx, exc, "DataSourceClient: the result has more than %d rows or %zu bytes",
-		                     SCRIPT_MAX_ROWS, SCRIPT_MAX_TEXT);
+				     SCRIPT_MAX_ROWS, SCRIPT_MAX_TEXT);
 	else if (rc)
 		return script__throw(ctx, exc, "DataSourceClient: %s", err.text);
 	return changed >= 0 && !r.n_rows ? JSValueMakeNumber(ctx, (double)changed) : (JSValueRef)r.rows;
 }
 
-static const JSStaticFunction config_methods[] = {SCRIPT_BAG("Type"), SCRIPT_BAG("Url"), SCRIPT_BAG("User"),
-                                                  SCRIPT_BAG("Password"), {0}};
+static const JSStaticFunction config_methods[] = {
+	SCRIPT_BAG("Type"), SCRIPT_BAG("Url"), SCRIPT_BAG("User"), SCRIPT_BAG("Password"), {0}};
 static const JSStaticFunction client_methods[] = {{"execute", execute, SCRIPT_ATTR}, {0}};
 static const char *const config_paths[] = {"com.roma.apic.livedata.config.v1.DataSourceConfig", NULL};
 static const char *const client_paths[] = {"com.roma.apic.livedata.client.v1.DataSourceClient", NULL};
 
 const struct script_class script__ds_config = {config_paths, "DataSourceConfig", config_construct, config_methods, NULL,
-                                               NULL};
+					       NULL};
 const struct script_class script__ds_client = {client_paths, "DataSourceClient", client_construct, client_methods, NULL,
-                                               NULL};
+					       NULL};

@@ -11,7 +11,7 @@
 /* ---- HttpConfig: a bag of settings, with maps of headers and parameters ---- */
 
 static JSObjectRef config_construct(JSContextRef ctx, JSObjectRef ctor, size_t argc, const JSValueRef argv[],
-                                    JSValueRef *exc)
+				    JSValueRef *exc)
 {
 	JSObjectRef o = script__new(ctx, &script__http_config);
 
@@ -29,20 +29,21 @@ static JSObjectRef map_of(JSContextRef ctx, JSObjectRef self, const char *map)
 }
 
 static JSValueRef map_put(JSContextRef ctx, JSObjectRef self, const char *map, size_t argc, const JSValueRef argv[],
-                          JSValueRef *exc)
+			  JSValueRef *exc)
 {
 	JSObjectRef o = map_of(ctx, self, map);
 	JSStringRef name = o && argc ? JSValueToStringCopy(ctx, argv[0], exc) : NULL;
 
 	if (name) {
-		JSObjectSetProperty(ctx, o, name, argc > 1 ? argv[1] : JSValueMakeNull(ctx), kJSPropertyAttributeNone, exc);
+		JSObjectSetProperty(ctx, o, name, argc > 1 ? argv[1] : JSValueMakeNull(ctx), kJSPropertyAttributeNone,
+				    exc);
 		JSStringRelease(name);
 	}
 	return JSValueMakeUndefined(ctx);
 }
 
 static JSValueRef map_read(JSContextRef ctx, JSObjectRef self, const char *map, size_t argc, const JSValueRef argv[],
-                           JSValueRef *exc)
+			   JSValueRef *exc)
 {
 	JSObjectRef o = map_of(ctx, self, map);
 	JSStringRef name = o && argc ? JSValueToStringCopy(ctx, argv[0], exc) : NULL;
@@ -86,15 +87,31 @@ SCRIPT_FN(nothing)
 	return JSValueMakeUndefined(ctx);
 }
 
-static const JSStaticFunction config_methods[] = {
-	SCRIPT_BAG("Method"), SCRIPT_BAG("Url"), SCRIPT_BAG("Content"), SCRIPT_BAG("ContentType"), SCRIPT_BAG("Headers"),
-	SCRIPT_BAG("Parameters"), SCRIPT_BAG("AccessKey"), SCRIPT_BAG("SecretKey"), SCRIPT_BAG("CaCertData"),
-	SCRIPT_BAG("ClientCertData"), SCRIPT_BAG("ClientKeyData"), SCRIPT_BAG("ClientKeyPassphrase"),
-	SCRIPT_BAG("ClientKeyAlgo"), SCRIPT_BAG("Charset"), SCRIPT_BAG("ConnectTimeout"), SCRIPT_BAG("ConnectionTimeout"),
-	SCRIPT_BAG("ReadTimeout"), {"setHeader", set_header, SCRIPT_ATTR}, {"addHeader", set_header, SCRIPT_ATTR},
-	{"getHeader", get_header, SCRIPT_ATTR}, {"setParameter", set_parameter, SCRIPT_ATTR},
-	{"addParameter", set_parameter, SCRIPT_ATTR}, {"getParameter", get_parameter, SCRIPT_ATTR},
-	{"addHeaderToSign", nothing, SCRIPT_ATTR}, {0}};
+static const JSStaticFunction config_methods[] = {SCRIPT_BAG("Method"),
+						  SCRIPT_BAG("Url"),
+						  SCRIPT_BAG("Content"),
+						  SCRIPT_BAG("ContentType"),
+						  SCRIPT_BAG("Headers"),
+						  SCRIPT_BAG("Parameters"),
+						  SCRIPT_BAG("AccessKey"),
+						  SCRIPT_BAG("SecretKey"),
+						  SCRIPT_BAG("CaCertData"),
+						  SCRIPT_BAG("ClientCertData"),
+						  SCRIPT_BAG("ClientKeyData"),
+						  SCRIPT_BAG("ClientKeyPassphrase"),
+						  SCRIPT_BAG("ClientKeyAlgo"),
+						  SCRIPT_BAG("Charset"),
+						  SCRIPT_BAG("ConnectTimeout"),
+						  SCRIPT_BAG("ConnectionTimeout"),
+						  SCRIPT_BAG("ReadTimeout"),
+						  {"setHeader", set_header, SCRIPT_ATTR},
+						  {"addHeader", set_header, SCRIPT_ATTR},
+						  {"getHeader", get_header, SCRIPT_ATTR},
+						  {"setParameter", set_parameter, SCRIPT_ATTR},
+						  {"addParameter", set_parameter, SCRIPT_ATTR},
+						  {"getParameter", get_parameter, SCRIPT_ATTR},
+						  {"addHeaderToSign", nothing, SCRIPT_ATTR},
+						  {0}};
 
 /* ---- the answer ---- */
 
@@ -127,7 +144,7 @@ SCRIPT_FN(headers_names)
 	(void)self_fn, (void)argc, (void)argv;
 	for (size_t i = 0; names && list && i < JSPropertyNameArrayGetCount(names); i++)
 		JSObjectSetPropertyAtIndex(ctx, list, (unsigned)i,
-		                           JSValueMakeString(ctx, JSPropertyNameArrayGetNameAtIndex(names, i)), exc);
+					   JSValueMakeString(ctx, JSPropertyNameArrayGetNameAtIndex(names, i)), exc);
 	if (names)
 		JSPropertyNameArrayRelease(names);
 	return list ? list : JSValueMakeUndefined(ctx);
@@ -195,7 +212,8 @@ static JSValueRef make_reply(JSContextRef ctx, struct script_http *http, JSValue
 	for (size_t i = 0; i < http->n_reply; i++) {
 		JSStringRef name = script__jsstr(http->reply[i].name);
 
-		JSObjectSetProperty(ctx, headers, name, script__str(ctx, http->reply[i].value), kJSPropertyAttributeNone, exc);
+		JSObjectSetProperty(ctx, headers, name, script__str(ctx, http->reply[i].value),
+				    kJSPropertyAttributeNone, exc);
 		JSStringRelease(name);
 	}
 	script__priv_set(ctx, body, "Text", script__str(ctx, bytes.p ? bytes : STR("")));
@@ -263,8 +281,8 @@ static JSValueRef perform(JSContextRef ctx, struct script_http *http, JSValueRef
 
 	buf_init(&http->body, SCRIPT_MAX_HTTP);
 	JSValueRef ret = script__http_perform(call->host, http, call->limits->deadline_ms, why, sizeof(why))
-	                         ? make_reply(ctx, http, exc)
-	                         : script__throw(ctx, exc, "HttpClient: %s", why);
+				 ? make_reply(ctx, http, exc)
+				 : script__throw(ctx, exc, "HttpClient: %s", why);
 
 	buf_done(&http->body);
 	return ret;
@@ -322,10 +340,18 @@ static bool take_ms(JSContextRef ctx, JSObjectRef config, const char *name, int6
 
 static bool take_config(JSContextRef ctx, JSObjectRef config, struct script_http *http, JSValueRef *exc)
 {
-	struct { const char *name; struct str *to; } rows[] = {
-		{"Method", &http->method}, {"Url", &http->url}, {"ContentType", &http->content_type},
-		{"AccessKey", &http->access_key}, {"SecretKey", &http->secret_key}, {"CaCertData", &http->ca_pem},
-		{"ClientCertData", &http->cert_pem}, {"ClientKeyData", &http->key_pem},
+	struct {
+		const char *name;
+		struct str *to;
+	} rows[] = {
+		{"Method", &http->method},
+		{"Url", &http->url},
+		{"ContentType", &http->content_type},
+		{"AccessKey", &http->access_key},
+		{"SecretKey", &http->secret_key},
+		{"CaCertData", &http->ca_pem},
+		{"ClientCertData", &http->cert_pem},
+		{"ClientKeyData", &http->key_pem},
 		{"ClientKeyPassphrase", &http->key_pass},
 	};
 
@@ -345,7 +371,7 @@ static bool take_config(JSContextRef ctx, JSObjectRef config, struct script_http
 }
 
 static JSObjectRef client_construct(JSContextRef ctx, JSObjectRef ctor, size_t argc, const JSValueRef argv[],
-                                    JSValueRef *exc)
+				    JSValueRef *exc)
 {
 	JSObjectRef o = script__new(ctx, &script__http_client);
 
@@ -366,10 +392,12 @@ SCRIPT_FN(request)
 	if (config && script__is(ctx, config, &script__http_config))
 		ok = take_config(ctx, JSValueToObject(ctx, config, exc), &http, exc);
 	else if (argc < 2)
-		return script__throw(ctx, exc, "HttpClient: request() takes (method, url, headers, body, contentType) "
-		                     "or an HttpConfig");
+		return script__throw(ctx, exc,
+				     "HttpClient: request() takes (method, url, headers, body, contentType) "
+				     "or an HttpConfig");
 	else
-		ok = script__arg(ctx, argc, argv, 0, &http.method, exc) && script__arg(ctx, argc, argv, 1, &http.url, exc) &&
+		ok = script__arg(ctx, argc, argv, 0, &http.method, exc) &&
+		     script__arg(ctx, argc, argv, 1, &http.url, exc) &&
 		     take_headers(ctx, argc > 2 ? argv[2] : NULL, &http, exc) &&
 		     take_content(ctx, argc > 3 ? argv[3] : NULL, &http, exc) &&
 		     script__arg(ctx, argc, argv, 4, &http.content_type, exc);
@@ -383,7 +411,7 @@ static JSValueRef perform_text(JSContextRef ctx, struct script_http *http, JSVal
 	JSValueRef body = *exc ? NULL : script__priv_get(ctx, JSValueToObject(ctx, reply, exc), "Body");
 
 	return body && JSValueIsObject(ctx, body) ? script__priv_get(ctx, JSValueToObject(ctx, body, exc), "Text")
-	                                          : JSValueMakeUndefined(ctx);
+						  : JSValueMakeUndefined(ctx);
 }
 
 /* callGETAPI(host, service, paramsJson, headersJson) or callGETAPI(url). */
@@ -399,8 +427,8 @@ SCRIPT_FN(call_get)
 		JSStringRelease(text);
 	if (!script__arg(ctx, argc, argv, 0, &host, exc) || !script__arg(ctx, argc, argv, 1, &service, exc))
 		return JSValueMakeUndefined(ctx);
-	http.url = arena_fmt(http.a, "%s%.*s%.*s", host.p && str_contains(host, STR("://")) ? "" : "http://", STR_FMT(host),
-	                     STR_FMT(service));
+	http.url = arena_fmt(http.a, "%s%.*s%.*s", host.p && str_contains(host, STR("://")) ? "" : "http://",
+			     STR_FMT(host), STR_FMT(service));
 	if (!take_headers(ctx, argc > 3 ? argv[3] : NULL, &http, exc) || !add_query(ctx, params, &http, exc))
 		return JSValueMakeUndefined(ctx);
 	return perform_text(ctx, &http, exc);
@@ -412,7 +440,8 @@ SCRIPT_FN(plain_get)
 	struct script_http http = {.a = script__call()->a, .method = STR("GET")};
 
 	(void)self_fn, (void)self;
-	if (!script__arg(ctx, argc, argv, 0, &http.url, exc) || !take_headers(ctx, argc > 1 ? argv[1] : NULL, &http, exc))
+	if (!script__arg(ctx, argc, argv, 0, &http.url, exc) ||
+	    !take_headers(ctx, argc > 1 ? argv[1] : NULL, &http, exc))
 		return JSValueMakeUndefined(ctx);
 	return perform_text(ctx, &http, exc);
 }
@@ -423,32 +452,39 @@ SCRIPT_FN(call_post)
 	struct script_http http = {.a = script__call()->a, .method = STR("POST")};
 
 	(void)self_fn, (void)self;
-	if (!script__arg(ctx, argc, argv, 0, &http.url, exc) || !take_headers(ctx, argc > 1 ? argv[1] : NULL, &http, exc) ||
+	if (!script__arg(ctx, argc, argv, 0, &http.url, exc) ||
+	    !take_headers(ctx, argc > 1 ? argv[1] : NULL, &http, exc) ||
 	    !take_content(ctx, argc > 2 ? argv[2] : NULL, &http, exc) ||
 	    !script__arg(ctx, argc, argv, 3, &http.content_type, exc))
 		return JSValueMakeUndefined(ctx);
 	return perform_text(ctx, &http, exc);
 }
 
-static const JSStaticFunction client_methods[] = {
-	{"request", request, SCRIPT_ATTR},      {"callGETAPI", call_get, SCRIPT_ATTR}, {"get", plain_get, SCRIPT_ATTR},
-	{"callPostAPI", call_post, SCRIPT_ATTR}, {0}};
-static const JSStaticFunction reply_methods[] = {
-	{"code", reply_code, SCRIPT_ATTR},   {"headers", reply_headers, SCRIPT_ATTR},  {"body", reply_body, SCRIPT_ATTR},
-	{"header", reply_header, SCRIPT_ATTR}, {"isSuccessful", reply_ok, SCRIPT_ATTR}, {"close", nothing, SCRIPT_ATTR}, {0}};
+static const JSStaticFunction client_methods[] = {{"request", request, SCRIPT_ATTR},
+						  {"callGETAPI", call_get, SCRIPT_ATTR},
+						  {"get", plain_get, SCRIPT_ATTR},
+						  {"callPostAPI", call_post, SCRIPT_ATTR},
+						  {0}};
+static const JSStaticFunction reply_methods[] = {{"code", reply_code, SCRIPT_ATTR},
+						 {"headers", reply_headers, SCRIPT_ATTR},
+						 {"body", reply_body, SCRIPT_ATTR},
+						 {"header", reply_header, SCRIPT_ATTR},
+						 {"isSuccessful", reply_ok, SCRIPT_ATTR},
+						 {"close", nothing, SCRIPT_ATTR},
+						 {0}};
 static const JSStaticFunction headers_methods[] = {
 	{"get", headers_get, SCRIPT_ATTR}, {"names", headers_names, SCRIPT_ATTR}, {0}};
 static const JSStaticFunction body_methods[] = {
 	{"string", body_string, SCRIPT_ATTR}, {"bytes", body_bytes, SCRIPT_ATTR}, {"close", nothing, SCRIPT_ATTR}, {0}};
 static const char *const client_paths[] = {"com.roma.apic.livedata.client.v1.HttpClient",
-                                           "com.huawei.livedata.lambdaservice.livedataprovider.HttpClient", NULL};
+					   "com.huawei.livedata.lambdaservice.livedataprovider.HttpClient", NULL};
 static const char *const config_paths[] = {"com.roma.apic.livedata.config.v1.HttpConfig", NULL};
 static const char *const no_paths[] = {NULL};
 
-const struct script_class script__http_client = {client_paths, "HttpClient", client_construct, client_methods, NULL,
-                                                 NULL};
-const struct script_class script__http_config = {config_paths, "HttpConfig", config_construct, config_methods, NULL,
-                                                 NULL};
+const struct script_class script__http_client = {client_paths,   "HttpClient", client_construct,
+						 client_methods, NULL,         NULL};
+const struct script_class script__http_config = {config_paths,   "HttpConfig", config_construct,
+						 config_methods, NULL,         NULL};
 const struct script_class script__http_reply = {no_paths, "Response", NULL, reply_methods, NULL, NULL};
 const struct script_class script__http_headers = {no_paths, "Headers", NULL, headers_methods, NULL, NULL};
 const struct script_class script__http_body = {no_paths, "ResponseBody", NULL, body_methods, NULL, NULL};

@@ -13,7 +13,8 @@ SCRIPT_FN(to_json)
 	JSStringRef s = JSValueCreateJSONString(ctx, argv[0], 0, exc);
 
 	if (!s)
-		return *exc ? JSValueMakeUndefined(ctx) : script__throw(ctx, exc, "JsonUtils: the value has no JSON form");
+		return *exc ? JSValueMakeUndefined(ctx)
+			    : script__throw(ctx, exc, "JsonUtils: the value has no JSON form");
 	JSValueRef v = JSValueMakeString(ctx, s);
 
 	JSStringRelease(s);
@@ -66,7 +67,7 @@ static void xml_name(struct buf *out, struct str s)
 	for (size_t i = 0; i < s.n; i++) {
 		unsigned char c = (unsigned char)s.p[i];
 		bool ok = c >= 0x80 || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-		          c == '_' || c == '-' || c == '.';
+			  c == '_' || c == '-' || c == '.';
 
 		buf_char(out, ok ? (char)c : '_');
 	}
@@ -137,20 +138,25 @@ SCRIPT_FN(to_xml)
 		return ret;
 	buf_init(&out, SCRIPT_MAX_TEXT);
 	bool ok = !root.p && JSValueIsObject(ctx, v) && !JSValueIsArray(ctx, v)
-	                  ? script__each(ctx, JSValueToObject(ctx, v, exc), xml_value, &xml, exc)
-	                  : xml_value(ctx, root.p ? root : STR("array"), v, &xml, exc);
+			  ? script__each(ctx, JSValueToObject(ctx, v, exc), xml_value, &xml, exc)
+			  : xml_value(ctx, root.p ? root : STR("array"), v, &xml, exc);
 
 	if (ok)
-		ret = out.failed ? script__throw(ctx, exc, "JsonUtils: the result is too long") : script__str(ctx, buf_view(&out));
+		ret = out.failed ? script__throw(ctx, exc, "JsonUtils: the result is too long")
+				 : script__str(ctx, buf_view(&out));
 	buf_done(&out);
 	return ret;
 }
 
 static const JSStaticFunction none[] = {{0}};
-static const JSStaticFunction statics[] = {{"toJson", to_json, 0}, {"toMap", to_map, 0}, {"toBean", to_map, 0},
-                                           {"jsonToMap", to_map, 0}, {"convertJsonToXml", to_xml, 0},
-                                           {"json2XmlWithoutType", to_xml, 0}, {0}};
-static const char *const paths[] = {"com.roma.apic.livedata.common.v1.JsonUtils",
-                                    "com.huawei.livedata.util.JSONHelper", NULL};
+static const JSStaticFunction statics[] = {{"toJson", to_json, 0},
+					   {"toMap", to_map, 0},
+					   {"toBean", to_map, 0},
+					   {"jsonToMap", to_map, 0},
+					   {"convertJsonToXml", to_xml, 0},
+					   {"json2XmlWithoutType", to_xml, 0},
+					   {0}};
+static const char *const paths[] = {"com.roma.apic.livedata.common.v1.JsonUtils", "com.huawei.livedata.util.JSONHelper",
+				    NULL};
 
 const struct script_class script__json = {paths, "JsonUtils", NULL, none, statics, NULL};

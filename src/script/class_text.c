@@ -10,7 +10,12 @@
 static void swap_alphabet(char *p, size_t n, bool to_url)
 {
 	for (size_t i = 0; i < n; i++)
-		p[i] = to_url ? (p[i] == '+' ? '-' : p[i] == '/' ? '_' : p[i]) : (p[i] == '-' ? '+' : p[i] == '_' ? '/' : p[i]);
+		p[i] = to_url ? (p[i] == '+'   ? '-'
+				 : p[i] == '/' ? '_'
+					       : p[i])
+			      : (p[i] == '-'   ? '+'
+				 : p[i] == '_' ? '/'
+					       : p[i]);
 }
 
 static JSValueRef base64_out(JSContextRef ctx, size_t argc, const JSValueRef argv[], bool url, JSValueRef *exc)
@@ -156,7 +161,8 @@ static void form_encode(struct buf *out, struct str s)
 	for (size_t i = 0; i < s.n; i++) {
 		unsigned char c = (unsigned char)s.p[i];
 
-		if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c && strchr(".-*_", c)))
+		if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+		    (c && strchr(".-*_", c)))
 			buf_char(out, (char)c);
 		else if (c == ' ')
 			buf_char(out, '+');
@@ -167,7 +173,7 @@ static void form_encode(struct buf *out, struct str s)
 
 struct form {
 	struct buf query; /* "a=1&b=2" */
-	JSObjectRef map;  /* or an object of encoded names and values, when not NULL */
+	JSObjectRef map; /* or an object of encoded names and values, when not NULL */
 };
 
 static bool form_add(JSContextRef ctx, struct str name, JSValueRef value, void *arg, JSValueRef *exc)
@@ -191,7 +197,8 @@ static bool form_add(JSContextRef ctx, struct str name, JSValueRef value, void *
 
 	buf_reset(&form->query);
 	form_encode(&form->query, text);
-	JSObjectSetProperty(ctx, form->map, key, script__str(ctx, buf_view(&form->query)), kJSPropertyAttributeNone, exc);
+	JSObjectSetProperty(ctx, form->map, key, script__str(ctx, buf_view(&form->query)), kJSPropertyAttributeNone,
+			    exc);
 	JSStringRelease(key);
 	return !*exc;
 }
@@ -208,7 +215,7 @@ static JSValueRef form_of(JSContextRef ctx, size_t argc, const JSValueRef argv[]
 	if (script__each(ctx, JSValueToObject(ctx, argv[0], exc), form_add, &form, exc))
 		ret = form.query.failed ? script__throw(ctx, exc, "TextUtils: the result is too long")
 		      : map             ? (JSValueRef)map
-		                        : script__str(ctx, buf_view(&form.query));
+					: script__str(ctx, buf_view(&form.query));
 	buf_done(&form.query);
 	return ret;
 }
@@ -241,22 +248,22 @@ SCRIPT_FN(text_boolean)
 
 static const JSStaticFunction none[] = {{0}};
 static const JSStaticFunction base64_statics[] = {{"encode", base64_encode, 0},
-                                                  {"encodeUrlSafe", base64_encode_url, 0},
-                                                  {"decode", base64_decode, 0},
-                                                  {"decodeUrlSafe", base64_decode_url, 0},
-                                                  {0}};
+						  {"encodeUrlSafe", base64_encode_url, 0},
+						  {"decode", base64_decode, 0},
+						  {"decodeUrlSafe", base64_decode_url, 0},
+						  {0}};
 static const JSStaticFunction md5_statics[] = {{"encode", md5_encode, 0}, {"md5", md5_encode, 0}, {0}};
 static const JSStaticFunction string_statics[] = {{"toString", string_to_string, 0},
-                                                  {"toHexString", string_to_hex, 0},
-                                                  {"hexToByteArray", string_from_hex, 0},
-                                                  {0}};
+						  {"toHexString", string_to_hex, 0},
+						  {"hexToByteArray", string_from_hex, 0},
+						  {0}};
 static const JSStaticFunction text_statics[] = {{"encodeByUrlEncoder", text_encode, 0},
-                                                {"toHttpParameters", text_query, 0},
-                                                {"parseBoolean", text_boolean, 0},
-                                                {0}};
+						{"toHttpParameters", text_query, 0},
+						{"parseBoolean", text_boolean, 0},
+						{0}};
 static const char *const base64_paths[] = {"com.roma.apic.livedata.common.v1.Base64Utils", NULL};
 static const char *const md5_paths[] = {"com.roma.apic.livedata.common.v1.Md5Utils",
-                                        "com.huawei.livedata.lambdaservice.util.MD5Encoder", NULL};
+					"com.huawei.livedata.lambdaservice.util.MD5Encoder", NULL};
 static const char *const string_paths[] = {"com.roma.apic.livedata.common.v1.StringUtils", NULL};
 static const char *const text_paths[] = {"com.roma.apic.livedata.common.v1.TextUtils", NULL};
 

@@ -10,9 +10,9 @@
  * the class. Classes come into being when a script names them. */
 
 static const struct script_class *const classes[] = {
-	&script__response, &script__http_client, &script__http_config, &script__http_reply, &script__http_headers,
-	&script__http_body, &script__ds_client, &script__ds_config, &script__base64, &script__json, &script__string,
-	&script__md5, &script__aes, &script__text,
+	&script__response,  &script__http_client, &script__http_config, &script__http_reply, &script__http_headers,
+	&script__http_body, &script__ds_client,   &script__ds_config,   &script__base64,     &script__json,
+	&script__string,    &script__md5,         &script__aes,         &script__text,
 };
 
 #define N_CLASSES ARRAY_LEN(classes)
@@ -90,7 +90,8 @@ static void add_enums(JSContextRef ctx, JSObjectRef ctor, const char *const *enu
 
 		snprintf(name, sizeof(name), "%.*s", STR_FMT(group));
 		JSValueRef v = script__get(ctx, ctor, name, &exc);
-		JSObjectRef o = v && JSValueIsObject(ctx, v) ? JSValueToObject(ctx, v, NULL) : JSObjectMake(ctx, NULL, NULL);
+		JSObjectRef o =
+			v && JSValueIsObject(ctx, v) ? JSValueToObject(ctx, v, NULL) : JSObjectMake(ctx, NULL, NULL);
 
 		script__set(ctx, ctor, name, o);
 		script__set(ctx, o, rest.p, script__str(ctx, rest));
@@ -100,13 +101,13 @@ static void add_enums(JSContextRef ctx, JSObjectRef ctor, const char *const *enu
 static JSObjectRef make_constructor(JSContextRef ctx, const struct script_class *cls)
 {
 	JSObjectRef ctor = JSObjectMakeConstructor(ctx, js_classes[class_index(cls)],
-	                                           cls->construct ? cls->construct : refuse_new);
+						   cls->construct ? cls->construct : refuse_new);
 
 	for (const JSStaticFunction *f = cls->statics; f && f->name; f++) {
 		JSStringRef name = JSStringCreateWithUTF8CString(f->name);
 
 		JSObjectSetProperty(ctx, ctor, name, JSObjectMakeFunctionWithCallback(ctx, name, f->callAsFunction),
-		                    kJSPropertyAttributeDontEnum, NULL);
+				    kJSPropertyAttributeDontEnum, NULL);
 		JSStringRelease(name);
 	}
 	add_enums(ctx, ctor, cls->enums);
@@ -140,8 +141,8 @@ static JSValueRef make_package(JSContextRef ctx, const char *path)
 
 static JSValueRef package_get(JSContextRef ctx, JSObjectRef self, JSStringRef name, JSValueRef *exc)
 {
-	static const char *const own[] = {"toString", "valueOf", "constructor", "prototype", "toJSON", "__proto__",
-	                                  "hasOwnProperty", "then", "length"};
+	static const char *const own[] = {"toString",  "valueOf",        "constructor", "prototype", "toJSON",
+					  "__proto__", "hasOwnProperty", "then",        "length"};
 	const char *base = JSObjectGetPrivate(self);
 	char step[128], path[MAX_PATH];
 
@@ -162,7 +163,8 @@ static JSValueRef package_get(JSContextRef ctx, JSObjectRef self, JSStringRef na
 
 static JSValueRef no_class(JSContextRef ctx, JSValueRef *exc, const char *path)
 {
-	return script__throw(ctx, exc, "class %s is not available; the guide to function back ends lists the classes", path);
+	return script__throw(ctx, exc, "class %s is not available; the guide to function back ends lists the classes",
+			     path);
 }
 
 /* importClass(C): C's simple name becomes global. */
@@ -180,8 +182,9 @@ SCRIPT_FN(import_class)
 		if (*exc)
 			return JSValueMakeUndefined(ctx);
 		if (!name || !JSValueIsString(ctx, name))
-			return script__throw(ctx, exc, "importClass() takes a class such as "
-			                     "com.roma.apic.livedata.provider.v1.APIConnectResponse");
+			return script__throw(ctx, exc,
+					     "importClass() takes a class such as "
+					     "com.roma.apic.livedata.provider.v1.APIConnectResponse");
 		JSStringRef s = JSValueToStringCopy(ctx, name, exc);
 
 		JSObjectSetProperty(ctx, JSContextGetGlobalObject(ctx), s, ctor, kJSPropertyAttributeNone, exc);
@@ -222,7 +225,7 @@ SCRIPT_FN(print)
 		struct str s;
 		JSStringRef json = JSValueIsObject(ctx, argv[i]) ? JSValueCreateJSONString(ctx, argv[i], 0, exc) : NULL;
 		bool ok = !*exc && (json ? script__utf8(script__call()->a, json, SCRIPT_MAX_LOG, &s)
-		                         : script__text_of(ctx, argv[i], &s, exc));
+					 : script__text_of(ctx, argv[i], &s, exc));
 
 		if (json)
 			JSStringRelease(json);
@@ -230,7 +233,10 @@ SCRIPT_FN(print)
 			break;
 		if (i)
 			buf_char(log, ' ');
-		buf_str(log, !ok ? STR("[too long]") : s.p ? s : JSValueIsNull(ctx, argv[i]) ? STR("null") : STR("undefined"));
+		buf_str(log, !ok                           ? STR("[too long]")
+			     : s.p                         ? s
+			     : JSValueIsNull(ctx, argv[i]) ? STR("null")
+							   : STR("undefined"));
 	}
 	buf_char(log, '\n');
 	return JSValueMakeUndefined(ctx);
@@ -240,7 +246,8 @@ static void add_function(JSContextRef ctx, JSObjectRef to, const char *name, JSO
 {
 	JSStringRef s = JSStringCreateWithUTF8CString(name);
 
-	JSObjectSetProperty(ctx, to, s, JSObjectMakeFunctionWithCallback(ctx, s, fn), kJSPropertyAttributeDontEnum, NULL);
+	JSObjectSetProperty(ctx, to, s, JSObjectMakeFunctionWithCallback(ctx, s, fn), kJSPropertyAttributeDontEnum,
+			    NULL);
 	JSStringRelease(s);
 }
 

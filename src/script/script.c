@@ -29,12 +29,13 @@ static int exception(struct script_call *call, JSValueRef exc, struct err *err)
 	switch (call->stop) {
 	case SCRIPT_STOP_CPU:
 		return err_set_text(err, ERR_APPIA_0500, "The script was stopped: it ran longer than %lld ms.",
-		                    (long long)call->limits->cpu_ms);
+				    (long long)call->limits->cpu_ms);
 	case SCRIPT_STOP_DEADLINE:
 		return err_set_text(err, ERR_APPIA_0500, "The script was stopped: the time for the call is over.");
 	case SCRIPT_STOP_MEMORY:
-		return err_set_text(err, ERR_APPIA_0500, "The script was stopped: it holds more than %zu bytes of memory.",
-		                    call->limits->memory_bytes);
+		return err_set_text(err, ERR_APPIA_0500,
+				    "The script was stopped: it holds more than %zu bytes of memory.",
+				    call->limits->memory_bytes);
 	case SCRIPT_STOP_NONE:
 		break;
 	}
@@ -80,7 +81,8 @@ static int body_of(struct script_call *call, JSValueRef v, struct script_reply *
 	JSStringRelease(s);
 	if (!ok)
 		return bad_reply(err, "the body is too large");
-	ret->content_type = !text || looks_json(ctx, ret->body) ? STR("application/json") : STR("text/plain; charset=utf-8");
+	ret->content_type =
+		!text || looks_json(ctx, ret->body) ? STR("application/json") : STR("text/plain; charset=utf-8");
 	return 0;
 }
 
@@ -108,8 +110,8 @@ static bool header_ok(struct str name, struct str value)
  * another answer just works. */
 static bool header_dropped(struct str name)
 {
-	static const char *const list[] = {"connection", "keep-alive", "proxy-connection", "transfer-encoding", "te",
-	                                   "trailer", "upgrade", "content-length"};
+	static const char *const list[] = {"connection", "keep-alive", "proxy-connection", "transfer-encoding",
+					   "te",         "trailer",    "upgrade",          "content-length"};
 
 	for (size_t i = 0; i < ARRAY_LEN(list); i++)
 		if (str_eq_nocase(name, str_of(list[i])))
@@ -223,7 +225,7 @@ static int run(struct script_call *call, struct str script, struct str data, str
 
 	if (!entry)
 		return exc ? exception(call, exc, err)
-		           : err_set_text(err, ERR_APPIA_0500, "The script failed: it has no function execute(data).");
+			   : err_set_text(err, ERR_APPIA_0500, "The script failed: it has no function execute(data).");
 	JSValueRef arg = script__str(ctx, data.p ? data : STR("{}"));
 	JSValueRef v = JSObjectCallAsFunction(ctx, entry, NULL, 1, &arg, &exc);
 
@@ -235,7 +237,7 @@ static int run(struct script_call *call, struct str script, struct str data, str
 }
 
 int script_run(const struct script_host *host, struct str script, struct str data, const struct script_limits *limits,
-               struct arena *a, struct script_reply *ret, struct err *err)
+	       struct arena *a, struct script_reply *ret, struct err *err)
 {
 	struct script_call call = {.host = host, .limits = limits, .a = a};
 	struct script_reply reply = {.status = 200};

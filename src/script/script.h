@@ -13,20 +13,22 @@
  * signal alone. A run costs about 0.25 ms, the first one of a process 6 ms. */
 
 struct script_reply {
-	int status;            /* 200 unless the script returned an APIConnectResponse */
+	int status; /* 200 unless the script returned an APIConnectResponse */
 	struct str content_type; /* STR_NONE when there is no body */
 	struct str body;
-	struct { struct str name, value; } headers[32]; /* without Content-Type, Content-Length and connection headers */
+	struct {
+		struct str name, value;
+	} headers[32]; /* without Content-Type, Content-Length and connection headers */
 	size_t n_headers;
-	struct str log;        /* what the script logged, 64 KiB at most, for test runs */
+	struct str log; /* what the script logged, 64 KiB at most, for test runs */
 };
 
 struct datasource_pool;
 
 struct script_limits {
-	int64_t cpu_ms;       /* execution time */
-	size_t memory_bytes;  /* heap the script may hold */
-	int64_t deadline_ms;  /* monotonic; host functions that wait give up there */
+	int64_t cpu_ms; /* execution time */
+	size_t memory_bytes; /* heap the script may hold */
+	int64_t deadline_ms; /* monotonic; host functions that wait give up there */
 };
 
 struct script_host { /* what scripts may reach */
@@ -47,7 +49,7 @@ int script_process_limit(size_t bytes, struct err *err);
  * set on failure, too. Errors: ERR_APPIA_0500 with err->text: the script's exception with its line, a limit that
  * stopped it, or a bad return value. Any thread. */
 int script_run(const struct script_host *host, struct str script, struct str data, const struct script_limits *limits,
-               struct arena *a, struct script_reply *ret, struct err *err);
+	       struct arena *a, struct script_reply *ret, struct err *err);
 
 /* Syntax check without running. ERR_APPIA_0400 with the line. Any thread. */
 int script_check(struct str script, struct err *err);

@@ -8,12 +8,12 @@
 
 #include <JavaScriptCore/JavaScript.h>
 
-#define SCRIPT_MAX_TEXT ((size_t)16 << 20)  /* longest string that crosses between script and host */
+#define SCRIPT_MAX_TEXT ((size_t)16 << 20) /* longest string that crosses between script and host */
 #define SCRIPT_MAX_SCRATCH ((size_t)256 << 20) /* one host function call */
-#define SCRIPT_MAX_BODY ((size_t)16 << 20)  /* reply body */
+#define SCRIPT_MAX_BODY ((size_t)16 << 20) /* reply body */
 #define SCRIPT_MAX_LOG ((size_t)64 << 10)
-#define SCRIPT_MAX_HTTP ((size_t)16 << 20)  /* body HttpClient receives */
-#define SCRIPT_MAX_ROWS 10000               /* rows DataSourceClient returns */
+#define SCRIPT_MAX_HTTP ((size_t)16 << 20) /* body HttpClient receives */
+#define SCRIPT_MAX_ROWS 10000 /* rows DataSourceClient returns */
 
 enum script_stop { SCRIPT_STOP_NONE, SCRIPT_STOP_CPU, SCRIPT_STOP_DEADLINE, SCRIPT_STOP_MEMORY };
 
@@ -25,7 +25,8 @@ struct script_call {
 	struct buf log;
 	JSContextGroupRef group;
 	JSGlobalContextRef ctx;
-	int64_t cpu_start_us, exact_us, next_exact_us; /* thread CPU time: start, last heap measurement, earliest next */
+	int64_t cpu_start_us, exact_us,
+		next_exact_us; /* thread CPU time: start, last heap measurement, earliest next */
 	size_t rss_start;
 	enum script_stop stop;
 };
@@ -74,21 +75,20 @@ JSValueRef script__byte_array(JSContextRef ctx, struct str bytes, JSValueRef *ex
 JSValueRef script__get(JSContextRef ctx, JSObjectRef o, const char *name, JSValueRef *exc);
 void script__set(JSContextRef ctx, JSObjectRef o, const char *name, JSValueRef v);
 /* Throws Error(text): sets *exc, returns undefined. */
-JSValueRef script__throw(JSContextRef ctx, JSValueRef *exc, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+JSValueRef script__throw(JSContextRef ctx, JSValueRef *exc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /* Properties that only the host sees, and methods "setName" and "getName" over them. */
 JSValueRef script__priv_get(JSContextRef ctx, JSObjectRef o, const char *name);
 void script__priv_set(JSContextRef ctx, JSObjectRef o, const char *name, JSValueRef v);
 JSValueRef script__bag_set(JSContextRef ctx, JSObjectRef fn, JSObjectRef self, size_t argc, const JSValueRef argv[],
-                           JSValueRef *exc);
+			   JSValueRef *exc);
 JSValueRef script__bag_get(JSContextRef ctx, JSObjectRef fn, JSObjectRef self, size_t argc, const JSValueRef argv[],
-                           JSValueRef *exc);
+			   JSValueRef *exc);
 
 /* Calls fn for each own enumerable string-keyed member. False: fn or a getter failed and *exc is set. */
 bool script__each(JSContextRef ctx, JSObjectRef o,
-                  bool (*fn)(JSContextRef ctx, struct str name, JSValueRef value, void *arg, JSValueRef *exc),
-                  void *arg, JSValueRef *exc);
+		  bool (*fn)(JSContextRef ctx, struct str name, JSValueRef value, void *arg, JSValueRef *exc),
+		  void *arg, JSValueRef *exc);
 
 /* True when a script may connect there: public, or private networks are allowed. sockaddr of AF_INET or AF_INET6. */
 struct sockaddr;
@@ -106,15 +106,18 @@ JSValueRef JSObjectGetPrivateProperty(JSContextRef ctx, JSObjectRef o, JSStringR
 #define SCRIPT_ARGS                                                                                                    \
 	JSContextRef ctx, JSObjectRef self_fn, JSObjectRef self, size_t argc, const JSValueRef argv[], JSValueRef *exc
 #define SCRIPT_FN(fn)                                                                                                  \
-	static JSValueRef fn##_body(SCRIPT_ARGS);                                                                          \
-	static JSValueRef fn(SCRIPT_ARGS)                                                                                  \
-	{                                                                                                                  \
-		return script__host_call(fn##_body, ctx, self_fn, self, argc, argv, exc);                                      \
-	}                                                                                                                  \
+	static JSValueRef fn##_body(SCRIPT_ARGS);                                                                      \
+	static JSValueRef fn(SCRIPT_ARGS)                                                                              \
+	{                                                                                                              \
+		return script__host_call(fn##_body, ctx, self_fn, self, argc, argv, exc);                              \
+	}                                                                                                              \
 	static JSValueRef fn##_body(SCRIPT_ARGS)
 JSValueRef script__host_call(JSObjectCallAsFunctionCallback body, SCRIPT_ARGS);
 #define SCRIPT_ATTR (kJSPropertyAttributeDontEnum)
-#define SCRIPT_BAG(Name) \
-	{"set" Name, script__bag_set, SCRIPT_ATTR}, { "get" Name, script__bag_get, SCRIPT_ATTR }
+#define SCRIPT_BAG(Name)                                                                                               \
+	{"set" Name, script__bag_set, SCRIPT_ATTR},                                                                    \
+	{                                                                                                              \
+		"get" Name, script__bag_get, SCRIPT_ATTR                                                               \
+	}
 
 #endif

@@ -8,8 +8,11 @@
 static uint32_t next_utf8(const unsigned char *p, size_t left, size_t *ret_used)
 {
 	static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t n = p[0] < 0x80 ? 1 : p[0] >= 0xf0 && p[0] < 0xf5 ? 4 : p[0] >= 0xe0 && p[0] < 0xf0 ? 3 :
-	           p[0] >= 0xc2 && p[0] < 0xe0 ? 2 : 0;
+	size_t n = p[0] < 0x80                   ? 1
+		   : p[0] >= 0xf0 && p[0] < 0xf5 ? 4
+		   : p[0] >= 0xe0 && p[0] < 0xf0 ? 3
+		   : p[0] >= 0xc2 && p[0] < 0xe0 ? 2
+						 : 0;
 	uint32_t c = n == 1 ? p[0] : n ? p[0] & (0x7fu >> n) : 0;
 
 	*ret_used = 1;
@@ -252,7 +255,7 @@ static bool bag_key(JSContextRef ctx, JSObjectRef fn, char *key, size_t size, JS
 }
 
 JSValueRef script__bag_set(JSContextRef ctx, JSObjectRef fn, JSObjectRef self, size_t argc, const JSValueRef argv[],
-                           JSValueRef *exc)
+			   JSValueRef *exc)
 {
 	char key[80];
 
@@ -262,7 +265,7 @@ JSValueRef script__bag_set(JSContextRef ctx, JSObjectRef fn, JSObjectRef self, s
 }
 
 JSValueRef script__bag_get(JSContextRef ctx, JSObjectRef fn, JSObjectRef self, size_t argc, const JSValueRef argv[],
-                           JSValueRef *exc)
+			   JSValueRef *exc)
 {
 	char key[80];
 
@@ -273,8 +276,8 @@ JSValueRef script__bag_get(JSContextRef ctx, JSObjectRef fn, JSObjectRef self, s
 }
 
 bool script__each(JSContextRef ctx, JSObjectRef o,
-                  bool (*fn)(JSContextRef ctx, struct str name, JSValueRef value, void *arg, JSValueRef *exc),
-                  void *arg, JSValueRef *exc)
+		  bool (*fn)(JSContextRef ctx, struct str name, JSValueRef value, void *arg, JSValueRef *exc),
+		  void *arg, JSValueRef *exc)
 {
 	JSPropertyNameArrayRef names = JSObjectCopyPropertyNames(ctx, o);
 	size_t n = JSPropertyNameArrayGetCount(names);
@@ -285,7 +288,8 @@ bool script__each(JSContextRef ctx, JSObjectRef o,
 		JSValueRef v = JSObjectGetProperty(ctx, o, name, exc);
 		struct str text;
 
-		ok = !*exc && script__utf8(script__call()->a, name, SCRIPT_MAX_TEXT, &text) && fn(ctx, text, v, arg, exc);
+		ok = !*exc && script__utf8(script__call()->a, name, SCRIPT_MAX_TEXT, &text) &&
+		     fn(ctx, text, v, arg, exc);
 	}
 	JSPropertyNameArrayRelease(names);
 	if (!ok && !*exc)

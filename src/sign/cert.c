@@ -39,8 +39,8 @@ static struct str text_of(struct arena *a, const ASN1_STRING *s)
 	unsigned char *utf8 = NULL;
 	int n = ASN1_STRING_to_UTF8(&utf8, s);
 	/* A NUL inside would end the text early for whoever compares it as a C string. */
-	struct str text = n >= 0 && !memchr(utf8, 0, (size_t)n) ? arena_str(a, (struct str){(char *)utf8, (size_t)n})
-	                                                        : STR_NONE;
+	struct str text =
+		n >= 0 && !memchr(utf8, 0, (size_t)n) ? arena_str(a, (struct str){(char *)utf8, (size_t)n}) : STR_NONE;
 
 	OPENSSL_free(utf8);
 	return text;
@@ -74,7 +74,8 @@ static struct str address(struct arena *a, const ASN1_OCTET_STRING *ip)
 	int n = 0;
 
 	for (int i = 0; i < 16; i += 2)
-		n += snprintf(text + n, sizeof(text) - (size_t)n, "%s%x", i ? ":" : "", (unsigned)(b[i] << 8 | b[i + 1]));
+		n += snprintf(text + n, sizeof(text) - (size_t)n, "%s%x", i ? ":" : "",
+			      (unsigned)(b[i] << 8 | b[i + 1]));
 	return arena_str(a, str_of(text));
 }
 
@@ -219,10 +220,10 @@ static enum sign_cert_fault check_key(X509 *x, struct str key_pem)
 	bool asked = false;
 	BIO *bio = open_text(key_pem);
 	EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_pass, &asked) : NULL;
-	enum sign_cert_fault fault = asked                                      ? SIGN_CERT_KEY_ENCRYPTED
-	                             : !key                                     ? SIGN_CERT_BAD
-	                             : X509_check_private_key(x, key) == 1      ? SIGN_CERT_OK
-	                                                                        : SIGN_CERT_KEY_MISMATCH;
+	enum sign_cert_fault fault = asked                                 ? SIGN_CERT_KEY_ENCRYPTED
+				     : !key                                ? SIGN_CERT_BAD
+				     : X509_check_private_key(x, key) == 1 ? SIGN_CERT_OK
+									   : SIGN_CERT_KEY_MISMATCH;
 
 	EVP_PKEY_free(key);
 	BIO_free(bio);

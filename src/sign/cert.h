@@ -26,10 +26,10 @@ struct sign_cert {
 
 enum sign_cert_fault {
 	SIGN_CERT_OK,
-	SIGN_CERT_BAD,           /* a certificate or the key cannot be read */
-	SIGN_CERT_BAD_CHAIN,     /* a further certificate did not issue the one before it */
+	SIGN_CERT_BAD, /* a certificate or the key cannot be read */
+	SIGN_CERT_BAD_CHAIN, /* a further certificate did not issue the one before it */
 	SIGN_CERT_KEY_ENCRYPTED, /* the key needs a pass phrase */
-	SIGN_CERT_KEY_MISMATCH   /* the key is not the first certificate's */
+	SIGN_CERT_KEY_MISMATCH /* the key is not the first certificate's */
 };
 
 /* Reads the first certificate of a PEM text. False when there is none, or it is damaged. */

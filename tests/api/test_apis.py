@@ -271,7 +271,17 @@ def test_batch(road):
     assert len(r.json['success']) == 2 and len(r.json['failure']) == 1
     refused(road.call('POST', APIS + '/publish', body), 400, 'APIG.2001')
     refused(road.call('POST', APIS + '/publish', body, query={'action': 'on'}), 400, 'APIG.2012')
-    refused(road.call('POST', APIS + '/publish', dict(body, env_id='none'), query={'action': 'online'}), 404, 'APIG.3003')
+    refused(
+    road.call(
+        'POST',
+        APIS + '/publish',
+        dict(
+            body,
+            env_id='none'),
+            query={
+                'action': 'online'}),
+                404,
+                 'APIG.3003')
 
 
 def test_list(road):
@@ -328,8 +338,8 @@ def test_version_1(road):
     refused(road.call('PUT', v1, {}, query={'action': 'delete'}), 400, 'APIG.2001')
     refused(road.call('PUT', v1, {}, query={'action': 'drop'}), 400, 'APIG.2012')
     refused(road.call('DELETE', f'{v1}/{api}'), 404, 'APIG.3002')
-    refused(road.call('POST', f'{v1}/debug/{api}', {'mode': 'DEVELOPER', 'scheme': 'HTTP', 'method': 'GET', 'path': '/'}),
-            404, 'APIG.3002')
+    refused(road.call('POST', f'{v1}/debug/{api}', {'mode': 'DEVELOPER',
+            'scheme': 'HTTP', 'method': 'GET', 'path': '/'}), 404, 'APIG.3002')
 
 
 class FakeGateway(http.server.BaseHTTPRequestHandler):

@@ -73,9 +73,23 @@ int iam_group_add(struct model *m, struct str group_id, struct str user_id)
 			       "ss", group_id, user_id);
 }
 
+int iam_group_keep_administrator(struct model *m)
+{
+	int64_t left = 0;
+	int rc = store_get_int(m->tx, &m->err, &left, NULL,
+			       "SELECT COUNT(*) FROM iam_group_user gu JOIN iam_user u ON u.id = gu.user_id"
+			       " JOIN iam_group g ON g.id = gu.group_id WHERE g.domain_id = ? AND g.roles = ?"
+			       " AND u.enabled = 1",
+			       "si", m->who->domain_id, (int64_t)iam_roles[0].bit);
+
+	return rc || left ? rc
+			  : err_set_text(&m->err, ERR_IAM_0002,
+					 "The last administrator of the account must stay one, and enabled.");
+}
+
 int iam_group_remove(struct model *m, struct str group_id, struct str user_id)
 {
-	int64_t roles, removed, left = 1;
+	int64_t roles, removed;
 	int rc = find_both(m, group_id, user_id, &roles);
 
 	if (rc == 0)
@@ -84,13 +98,5 @@ int iam_group_remove(struct model *m, struct str group_id, struct str user_id)
 				user_id);
 	if (rc == 0 && removed == 0)
 		return err_set(&m->err, ERR_IAM_0004, "user in the group" ERR_NEXT "%.*s", STR_FMT(user_id));
-	if (rc == 0 && iam_roles[0].bit == (unsigned)roles)
-		rc = store_get_int(m->tx, &m->err, &left, NULL,
-				   "SELECT COUNT(*) FROM iam_group_user gu JOIN iam_user u ON u.id = gu.user_id"
-				   " WHERE gu.group_id = ? AND u.enabled = 1",
-				   "s", group_id);
-	if (rc == 0 && left == 0)
-		rc = err_set_text(&m->err, ERR_IAM_0002,
-				  "The last administrator of the account cannot give the role up.");
-	return rc;
+	return rc ? rc : iam_group_keep_administrator(m);
 }

@@ -17,4 +17,7 @@ int iam_group_list_by(struct model *m, struct str user_id, struct str name, stru
 int iam_group_add(struct model *m, struct str group_id, struct str user_id);
 int iam_group_remove(struct model *m, struct str group_id, struct str user_id);
 
+/* Behind a change: ERR_IAM_0002 when the account has no enabled administrator any more. */
+int iam_group_keep_administrator(struct model *m);
+
 #endif

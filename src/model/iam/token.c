@@ -175,7 +175,8 @@ int iam_token_create(struct model *m, const struct iam_auth *auth, bool with_cat
 	token.domain_id = proof.account.domain_id;
 	token.domain_name = proof.account.domain_name;
 	token.roles = proof.account.roles;
-	token.issued_ms = m->now_ms;
+	/* Not before what voids older ones, even when the clock has gone back since then. */
+	token.issued_ms = m->now_ms > proof.account.tokens_after_ms ? m->now_ms : proof.account.tokens_after_ms;
 	token.expires_ms = proof.expires_ms;
 	token.id = rnd_id(m->arena);
 	struct str text = sign_token_make(m->arena, m->keys, &token);

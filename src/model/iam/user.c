@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/rnd.h"
+#include "model/iam/group.h"
 #include "model/iam/password.h"
 #include "model/iam/roles.h"
 
@@ -319,6 +320,8 @@ int iam_user_update(struct model *m, struct str id, const struct iam_user *in, s
 		rc = store_fields(m, id, in);
 	if (rc == ERR_APPIA_0409) /* another one was faster */
 		return err_set(&m->err, ERR_1109, NULL);
+	if (rc == 0 && in->has_enabled && !in->enabled)
+		rc = iam_group_keep_administrator(m);
 	if (rc == 0)
 		rc = set_password(m, in, id);
 	if (rc == 0)
@@ -341,6 +344,8 @@ int iam_user_delete(struct model *m, struct str id)
 		rc = publish_keys(m, id);
 	if (rc == 0)
 		rc = store_exec(m->tx, &m->err, NULL, "DELETE FROM iam_user WHERE id = ?", "s", id);
+	if (rc == 0)
+		rc = iam_group_keep_administrator(m);
 	return rc ? rc : store_outbox(m->tx, &m->err, STR("user"), id);
 }
 

@@ -290,6 +290,49 @@ static void test_token_ends_with_password(void **state)
 	assert_int_equal(login(f, "Other_Pa55"), 0);
 }
 
+/* A clock that is set back must not lock everybody out until it has caught up. */
+static void test_token_after_clock_step(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(iam_password_change(&f->m, f->first.user_id, PASSWORD, STR("Other_Pa55")), 0);
+	assert_int_equal(iam_password_change(&f->m, f->first.user_id, STR("Other_Pa55"), PASSWORD), 0);
+	f->m.now_ms -= 60 * MINUTE;
+	struct str token = new_token(f);
+
+	assert_int_equal(use_token(f, token, NULL), 0);
+}
+
+static struct str administrators(struct fixture *f)
+{
+	struct iam_group_array groups = {0};
+
+	assert_int_equal(end(f, iam_group_list_by(begin(f), STR_NONE, STR("admin"), &groups)), 0);
+	assert_int_equal(groups.n, 1);
+	return groups.v[0].id;
+}
+
+/* However the last one would go. */
+static void test_last_administrator(void **state)
+{
+	struct fixture *f = *state;
+	struct iam_user in = {.name = STR("jane"), .password = PASSWORD}, jane = {0}, out = {0};
+	struct iam_user off = {.enabled = false, .has_enabled = true}, on = {.enabled = true, .has_enabled = true};
+	struct str group = administrators(f);
+
+	assert_int_equal(end(f, iam_user_create(begin(f), &in, &jane)), 0);
+	assert_int_equal(end(f, iam_group_remove(begin(f), group, f->first.user_id)), ERR_IAM_0002);
+	assert_int_equal(end(f, iam_group_add(begin(f), group, jane.id)), 0);
+	assert_int_equal(end(f, iam_user_update(begin(f), jane.id, &off, &out)), 0);
+	assert_int_equal(end(f, iam_group_remove(begin(f), group, f->first.user_id)), ERR_IAM_0002);
+	assert_int_equal(end(f, iam_user_update(begin(f), jane.id, &on, &out)), 0);
+	assert_int_equal(end(f, iam_group_remove(begin(f), group, f->first.user_id)), 0);
+	assert_int_equal(end(f, iam_user_update(begin(f), jane.id, &off, &out)), ERR_IAM_0002);
+	assert_int_equal(end(f, iam_user_delete(begin(f), jane.id)), ERR_IAM_0002);
+	assert_int_equal(end(f, iam_group_add(begin(f), group, f->first.user_id)), 0);
+	assert_int_equal(end(f, iam_user_delete(begin(f), jane.id)), 0);
+}
+
 static int signed_call(struct fixture *f, struct str access, struct str secret, struct str security_token,
 		       struct identity *ret)
 {
@@ -445,6 +488,54 @@ static void test_publish_users_and_keys(void **state)
 	assert_null(published(f, "user", jane.id).p);
 }
 
+static void write_sql(struct fixture *f, const char *sql)
+{
+	assert_int_equal(store_exec(begin(f)->tx, &f->m.err, NULL, sql, ""), 0);
+	assert_int_equal(end(f, 0), 0);
+}
+
+static int64_t outbox_rows(struct fixture *f)
+{
+	int64_t n = -1;
+
+	assert_int_equal(store_get_int(begin(f)->tx, &f->m.err, &n, NULL, "SELECT COUNT(*) FROM outbox", ""), 0);
+	assert_int_equal(end(f, 0), 0);
+	return n;
+}
+
+/* What is not yet projected is not thrown away, and what is lost is made anew. */
+static void test_publish_catches_up(void **state)
+{
+	struct fixture *f = *state;
+	struct iam_user in = {.name = STR("jane"), .password = PASSWORD}, jane = {0};
+	int64_t before = outbox_rows(f);
+	char path[sizeof(f->dir) + 16];
+
+	assert_int_equal(publish_trim(&f->m, f->pub, 1), 0);
+	assert_int_equal(outbox_rows(f), before); /* nothing was projected */
+	project(f);
+	assert_int_equal(end(f, iam_user_create(begin(f), &in, &jane)), 0);
+	assert_int_equal(publish_trim(&f->m, f->pub, 1), 0);
+	project(f);
+	assert_true(published(f, "user", jane.id).p);
+	assert_int_equal(publish_trim(&f->m, f->pub, 1), 0);
+	assert_int_equal(outbox_rows(f), 1);
+	/* The published state is gone, its rows of the outbox long since too. */
+	pub_close(f->pub);
+	snprintf(path, sizeof(path), "%s/published", f->dir);
+	nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	assert_int_equal(pub_open(path, (size_t)16 << 20, true, &f->pub, &f->m.err), 0);
+	assert_int_equal(publish_catch_up(&f->m, f->pub), 0);
+	assert_true(published(f, "user", jane.id).p);
+	project(f);
+	/* The system of record was put back to an earlier state than the published one. */
+	write_sql(f, "DELETE FROM iam_user WHERE name = 'jane'");
+	write_sql(f, "UPDATE outbox SET seq = 1");
+	assert_int_equal(publish_catch_up(&f->m, f->pub), 0);
+	assert_null(published(f, "user", jane.id).p);
+	project(f);
+}
+
 static void test_publish_apps(void **state)
 {
 	struct fixture *f = *state;
@@ -508,10 +599,13 @@ int main(void)
 		TEST(test_unknown_user),
 		TEST(test_token),
 		TEST(test_token_ends_with_password),
+		TEST(test_token_after_clock_step),
+		TEST(test_last_administrator),
 		TEST(test_key_lock),
 		TEST(test_temporary_key),
 		TEST(test_roles),
 		TEST(test_publish_users_and_keys),
+		TEST(test_publish_catches_up),
 		TEST(test_publish_apps),
 		TEST(test_app_require),
 	};
