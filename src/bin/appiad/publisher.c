@@ -12,6 +12,7 @@
 
 #define PERIOD_MS 1000
 #define TRIM_EVERY 60 /* periods between clean-ups of the outbox */
+#define OUTBOX_KEEP 10000
 #define ARENA_MAX ((size_t)1 << 30)
 
 struct publisher {
@@ -24,14 +25,14 @@ struct publisher {
 	bool stopping;
 };
 
-static int run(struct publisher *p, struct err *err)
+static int run(struct publisher *p, int (*how)(struct model *m, struct pub *pub), struct err *err)
 {
 	struct model m = p->template;
 
 	m.arena = arena_new(ARENA_MAX);
 	m.now_ms = clock_now_ms();
 	pthread_mutex_lock(&p->run_lock);
-	int rc = publish_run(&m, p->pub);
+	int rc = how(&m, p->pub);
 
 	pthread_mutex_unlock(&p->run_lock);
 	arena_free(m.arena);
@@ -39,19 +40,9 @@ static int run(struct publisher *p, struct err *err)
 	return rc;
 }
 
-/* Rows that are projected have done their work; the newest stays, it carries the sequence. */
-static void trim(struct publisher *p)
+static int trim(struct model *m, struct pub *pub)
 {
-	struct store_tx *tx;
-	struct err err;
-
-	if (store_begin(p->template.store, STORE_WRITE, &tx, &err))
-		return;
-	if (store_exec(tx, &err, NULL, "DELETE FROM outbox WHERE seq < (SELECT MAX(seq) FROM outbox) - ?", "i",
-	               (int64_t)10000) ||
-	    store_commit(&tx, &err))
-		log_debug("outbox: %s", err.text);
-	store_rollback(&tx);
+	return publish_trim(m, pub, OUTBOX_KEEP);
 }
 
 /* Waits for the end of the period; true when it is time to stop. */
@@ -73,11 +64,12 @@ static bool pause_or_stop(struct publisher *p)
 static void *loop(void *arg)
 {
 	struct publisher *p = arg;
+	struct err err;
 
 	for (unsigned i = 1; !pause_or_stop(p); i++) {
 		publisher_kick(p);
-		if (i % TRIM_EVERY == 0)
-			trim(p);
+		if (i % TRIM_EVERY == 0 && run(p, trim, &err))
+			log_debug("outbox: %s", err.text);
 	}
 	return NULL;
 }
@@ -86,8 +78,16 @@ void publisher_kick(struct publisher *p)
 {
 	struct err err;
 
-	if (run(p, &err))
+	if (run(p, publish_run, &err))
 		log_error("published state: %s", err.text);
+}
+
+static void destroy(struct publisher *p)
+{
+	pthread_cond_destroy(&p->stop_cond);
+	pthread_mutex_destroy(&p->stop_lock);
+	pthread_mutex_destroy(&p->run_lock);
+	free(p);
 }
 
 int publisher_start(struct store *store, struct pub *pub, const struct sign_keyring *keys,
@@ -104,12 +104,12 @@ int publisher_start(struct store *store, struct pub *pub, const struct sign_keyr
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&p->stop_cond, &attr);
 	pthread_condattr_destroy(&attr);
-	int rc = run(p, err);
+	int rc = run(p, publish_catch_up, err);
 
 	if (rc == 0 && pthread_create(&p->thread, NULL, loop, p))
 		rc = err_set(err, ERR_APPIA_0500, "cannot start a thread");
 	if (rc) {
-		free(p);
+		destroy(p);
 		return rc;
 	}
 	*ret = p;
@@ -125,5 +125,5 @@ void publisher_stop(struct publisher *p)
 	pthread_cond_signal(&p->stop_cond);
 	pthread_mutex_unlock(&p->stop_lock);
 	pthread_join(p->thread, NULL);
-	free(p);
+	destroy(p);
 }

@@ -198,6 +198,64 @@ int publish_rebuild(struct model *m, struct pub *pub)
 	return rc;
 }
 
+static int position(struct model *m, struct pub *pub, int64_t *ret)
+{
+	struct pub_view *view = NULL;
+	int rc = pub_view_begin(pub, &view, &m->err);
+
+	if (rc)
+		return rc;
+	*ret = read_seq(pub_get(view, STR("meta/seq")));
+	pub_view_end(&view);
+	return 0;
+}
+
+/* The outbox tells what is missing only when it reaches back to where the published state is, and that is no later than
+ * the system of record: after the published state was lost or the other one put back, it does not. */
+static int outbox_suffices(struct model *m, int64_t at, bool *ret)
+{
+	int64_t first = 0, last = 0;
+	int rc = store_begin(m->store, STORE_READ, &m->tx, &m->err);
+
+	if (rc)
+		return rc;
+	rc = store_get_int(m->tx, &m->err, &first, NULL, "SELECT COALESCE(MIN(seq), 0) FROM outbox", "");
+	if (rc == 0)
+		rc = store_get_int(m->tx, &m->err, &last, NULL, "SELECT COALESCE(MAX(seq), 0) FROM outbox", "");
+	store_rollback(&m->tx);
+	*ret = at <= last && first <= at + 1;
+	return rc;
+}
+
+int publish_catch_up(struct model *m, struct pub *pub)
+{
+	bool enough = false;
+	int64_t at = 0;
+	int rc = position(m, pub, &at);
+
+	if (rc == 0)
+		rc = outbox_suffices(m, at, &enough);
+	if (rc)
+		return rc;
+	return enough ? publish_run(m, pub) : publish_rebuild(m, pub);
+}
+
+int publish_trim(struct model *m, struct pub *pub, int64_t keep)
+{
+	int64_t at = 0;
+	int rc = position(m, pub, &at);
+
+	if (rc == 0)
+		rc = store_begin(m->store, STORE_WRITE, &m->tx, &m->err);
+	if (rc)
+		return rc;
+	rc = store_exec(m->tx, &m->err, NULL, "DELETE FROM outbox WHERE seq <= ?", "i", at - keep);
+	if (rc == 0)
+		return store_commit(&m->tx, &m->err);
+	store_rollback(&m->tx);
+	return rc;
+}
+
 struct comparison {
 	size_t differences;
 	void (*report)(void *ctx, struct str key, const char *what);
