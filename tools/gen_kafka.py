@@ -21,7 +21,8 @@ import yaml
 
 FOREVER = 127
 TYPES = {  # name: (C type, enumerator, bytes in memory, bytes on the wire (classic, flexible))
-    'bool': ('bool', 'BOOL', 1, (1, 1)), 'int8': ('int8_t', 'INT8', 1, (1, 1)), 'int16': ('int16_t', 'INT16', 2, (2, 2)),
+    'bool': ('bool', 'BOOL', 1, (1, 1)), 'int8': ('int8_t', 'INT8', 1, (1, 1)),
+    'int16': ('int16_t', 'INT16', 2, (2, 2)),
     'uint16': ('uint16_t', 'UINT16', 2, (2, 2)), 'int32': ('int32_t', 'INT32', 4, (4, 4)),
     'uint32': ('uint32_t', 'UINT32', 4, (4, 4)), 'int64': ('int64_t', 'INT64', 8, (8, 8)),
     'float64': ('double', 'FLOAT64', 8, (8, 8)), 'uuid': ('struct kafka_uuid', 'UUID', 16, (16, 16)),
@@ -108,6 +109,8 @@ class Struct:
         """Fields in wire order, then the tagged ones by tag."""
         plain = [f for f in self.fields if f.tag is None]
         tagged = sorted((f for f in self.fields if f.tag is not None), key=lambda f: f.tag)
+        if len(tagged) > 64:
+            raise SpecError(f'{self.name}: more tagged fields than the encoder has bits')
         return plain, tagged
 
     def wire_min(self, version):

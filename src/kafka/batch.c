@@ -89,7 +89,8 @@ int kafka_batch_validate(const struct kafka_batch *batch)
 	return KAFKA_ERR_NONE;
 }
 
-int kafka_batch_validate_records(const struct kafka_batch *batch, bool need_key, struct buf *scratch, int32_t *ret_index)
+int kafka_batch_validate_records(const struct kafka_batch *batch, bool need_key, struct buf *scratch,
+	int32_t *ret_index)
 {
 	struct kafka_records it;
 	struct kafka_record record;

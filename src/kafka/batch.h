@@ -50,8 +50,10 @@ int kafka_batch_validate(const struct kafka_batch *batch);
 
 /* As kafka_batch_validate() for what is inside: each record is whole, their offsets are without gaps, there are as many
  * as announced, and with need_key each has a key. scratch takes the decompressed records (its maximum is the bound).
- * *ret_index is the number of the refused record, or -1 when the batch is to blame. Returns an error of the protocol. */
-int kafka_batch_validate_records(const struct kafka_batch *batch, bool need_key, struct buf *scratch, int32_t *ret_index);
+ * *ret_index is the number of the refused record, or -1 when the batch is to blame. Returns an error of the
+ * protocol. */
+int kafka_batch_validate_records(const struct kafka_batch *batch, bool need_key, struct buf *scratch,
+	int32_t *ret_index);
 
 /* Writes offset and leader epoch into the batch at p; the checksum does not cover them. */
 void kafka_batch_set_place(char *p, int64_t base_offset, int32_t leader_epoch);

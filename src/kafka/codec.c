@@ -449,6 +449,10 @@ static bool is_default(const struct kafka_field *f, const char *at)
 
 		return s.n == 0 && (!s.p || !(f->flags & KAFKA_NULL_DEFAULT));
 	}
+	if (f->size == 4) /* most of them */
+		return *(const int32_t *)(const void *)at == (int32_t)f->def;
+	if (f->size == 8 && f->type == KAFKA_TYPE_INT64)
+		return *(const int64_t *)(const void *)at == f->def;
 	set_default(f, want);
 	return memcmp(at, want, f->size) == 0;
 }
@@ -482,13 +486,13 @@ static void put_tag(struct writer *w, const struct kafka_field *f, const char *a
 static void put_tags(struct writer *w, const struct kafka_schema *schema, const char *msg)
 {
 	const struct kafka_field *tagged = schema->fields + schema->plain;
-	uint32_t n = 0;
+	uint64_t wanted = 0;
 
 	for (unsigned i = 0; i < schema->tagged; i++)
-		n += wants_tag(w, &tagged[i], msg);
-	kafka_put_uvarint(w->out, n);
-	for (unsigned i = 0; i < schema->tagged && n; i++)
-		if (wants_tag(w, &tagged[i], msg))
+		wanted |= (uint64_t)wants_tag(w, &tagged[i], msg) << i;
+	kafka_put_uvarint(w->out, (uint32_t)__builtin_popcountll(wanted));
+	for (unsigned i = 0; wanted >> i && i < schema->tagged; i++)
+		if (wanted >> i & 1)
 			put_tag(w, &tagged[i], msg + tagged[i].offset);
 }
 

@@ -24,35 +24,6 @@ const char *kafka_wire_text(int code)
 	return "unknown";
 }
 
-void kafka_put8(struct buf *b, uint8_t v)
-{
-	buf_add(b, &v, 1);
-}
-
-void kafka_put16(struct buf *b, uint16_t v)
-{
-	char p[2];
-
-	kafka_store16(p, v);
-	buf_add(b, p, sizeof(p));
-}
-
-void kafka_put32(struct buf *b, uint32_t v)
-{
-	char p[4];
-
-	kafka_store32(p, v);
-	buf_add(b, p, sizeof(p));
-}
-
-void kafka_put64(struct buf *b, uint64_t v)
-{
-	char p[8];
-
-	kafka_store64(p, v);
-	buf_add(b, p, sizeof(p));
-}
-
 /* Seven bits per byte, low ones first; returns how many bytes. */
 static size_t varint(unsigned char p[10], uint64_t v)
 {
@@ -73,14 +44,14 @@ void kafka_put_uvarint(struct buf *b, uint32_t v)
 {
 	unsigned char p[10];
 
-	buf_add(b, p, varint(p, v));
+	kafka__add(b, p, varint(p, v));
 }
 
 void kafka_put_varlong(struct buf *b, int64_t v)
 {
 	unsigned char p[10];
 
-	buf_add(b, p, varint(p, zigzag(v)));
+	kafka__add(b, p, varint(p, zigzag(v)));
 }
 
 static size_t size_of_varint(uint64_t v)

@@ -212,11 +212,40 @@ static inline struct str kafka_get_str(struct cursor *c)
 	return n < 0 ? STR_NONE : cursor_bytes(c, (size_t)n);
 }
 
-/* Writers. */
-void kafka_put8(struct buf *b, uint8_t v);
-void kafka_put16(struct buf *b, uint16_t v);
-void kafka_put32(struct buf *b, uint32_t v);
-void kafka_put64(struct buf *b, uint64_t v);
+/* Writers. What fits the memory at hand is written in place. */
+static inline void kafka__add(struct buf *b, const void *p, size_t n)
+{
+	if (b->failed || b->cap - b->n <= n || b->max - b->n < n) {
+		buf_add(b, p, n);
+		return;
+	}
+	memcpy(b->p + b->n, p, n);
+	b->n += n;
+}
+
+static inline void kafka_put8(struct buf *b, uint8_t v)
+{
+	kafka__add(b, &v, 1);
+}
+
+static inline void kafka_put16(struct buf *b, uint16_t v)
+{
+	v = __builtin_bswap16(v);
+	kafka__add(b, &v, 2);
+}
+
+static inline void kafka_put32(struct buf *b, uint32_t v)
+{
+	v = __builtin_bswap32(v);
+	kafka__add(b, &v, 4);
+}
+
+static inline void kafka_put64(struct buf *b, uint64_t v)
+{
+	v = __builtin_bswap64(v);
+	kafka__add(b, &v, 8);
+}
+
 void kafka_put_uvarint(struct buf *b, uint32_t v);
 void kafka_put_varlong(struct buf *b, int64_t v);
 

@@ -15,7 +15,8 @@ static void check(const struct kafka_schema *schema, int version, struct str bod
 	buf_init(&a, 64 << 20);
 	buf_init(&b, 64 << 20);
 	if (kafka_decode_part(schema, version, &body, arena, msg) == 0) {
-		if (kafka_encode(schema, version, msg, &a, NULL) || kafka_decode(schema, version, buf_view(&a), arena, again) ||
+		if (kafka_encode(schema, version, msg, &a, NULL) ||
+			kafka_decode(schema, version, buf_view(&a), arena, again) ||
 			kafka_encode(schema, version, again, &b, NULL) || !str_eq(buf_view(&a), buf_view(&b)))
 			abort();
 	}

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Compares our codec with Apache Kafka's client library, fetched with Maven: random messages of every API and version, and
-# batches both ways. usage: check.sh BUILD_DIR [ROUNDS]   Exit code 77: java or the library is not to be had.
+# Compares our codec with Apache Kafka's client library, fetched with Maven: random messages of every API and version,
+# and batches both ways. usage: check.sh BUILD_DIR [ROUNDS]   Exit code 77: java or the library is not to be had.
 set -eu
 
 test_vectors=$1/tests/unit/kafka/test_kafka_vectors

@@ -210,8 +210,10 @@ static void test_validate(void **state)
 	assert_int_equal(validate_with(KAFKA_BATCH_AT_LAST_OFFSET_DELTA, 4, 7), KAFKA_ERR_INVALID_RECORD);
 	assert_int_equal(validate_with(KAFKA_BATCH_AT_ATTRIBUTES, 2, 5), KAFKA_ERR_UNSUPPORTED_COMPRESSION_TYPE);
 	assert_int_equal(validate_with(KAFKA_BATCH_AT_ATTRIBUTES, 2, KAFKA_ATTR_CONTROL), KAFKA_ERR_INVALID_RECORD);
-	assert_int_equal(validate_with(KAFKA_BATCH_AT_ATTRIBUTES, 2, KAFKA_ATTR_APPEND_TIME), KAFKA_ERR_INVALID_TIMESTAMP);
-	assert_int_equal(validate_with(KAFKA_BATCH_AT_ATTRIBUTES, 2, KAFKA_ATTR_TRANSACTIONAL), KAFKA_ERR_INVALID_RECORD);
+	assert_int_equal(validate_with(KAFKA_BATCH_AT_ATTRIBUTES, 2, KAFKA_ATTR_APPEND_TIME),
+		KAFKA_ERR_INVALID_TIMESTAMP);
+	assert_int_equal(validate_with(KAFKA_BATCH_AT_ATTRIBUTES, 2, KAFKA_ATTR_TRANSACTIONAL),
+		KAFKA_ERR_INVALID_RECORD);
 	assert_int_equal(validate_with(KAFKA_BATCH_AT_PRODUCER_ID, 8, 4), KAFKA_ERR_INVALID_RECORD);
 }
 
@@ -295,8 +297,9 @@ static void test_compression(void **state)
 			/* cut short */
 			for (size_t cut = 1; cut < packed.n && codec; cut = cut * 5) {
 				buf_reset(&got);
-				assert_true(kafka_decompress(codec, str_sub(buf_view(&packed), 0, packed.n - cut), &got) ||
-					codec == KAFKA_CODEC_SNAPPY);
+				int code = kafka_decompress(codec, str_sub(buf_view(&packed), 0, packed.n - cut), &got);
+
+				assert_true(code || codec == KAFKA_CODEC_SNAPPY);
 			}
 			buf_done(&packed);
 			buf_done(&got);
@@ -315,7 +318,8 @@ static void test_compression_hostile(void **state)
 	zeros.n = 60 << 20;
 	for (int codec = KAFKA_CODEC_GZIP; codec <= KAFKA_CODEC_ZSTD; codec++) {
 		buf_reset(&got);
-		assert_int_equal(kafka_decompress(codec, STR("this is no compressed data at all"), &got), KAFKA_WIRE_CORRUPT);
+		assert_int_equal(kafka_decompress(codec, STR("this is no compressed data at all"), &got),
+			KAFKA_WIRE_CORRUPT);
 		buf_reset(&got);
 		assert_int_equal(kafka_decompress(codec, STR(""), &got), KAFKA_WIRE_CORRUPT);
 		/* 60 MiB of zeros from little: stopped at the limit */

@@ -307,7 +307,8 @@ static void test_request_header(void **state)
 {
 	struct kafka_request_header h;
 	struct str body;
-	const char v1[] = "\0\3\0\1\0\0\0\x2a\0\2me\xff\xff\xff\xff", v2[] = "\0\3\0\x09\0\0\0\x2a\xff\xff\1\7\1x\1\0\0\0\0";
+	const char v1[] = "\0\3\0\1\0\0\0\x2a\0\2me\xff\xff\xff\xff";
+	const char v2[] = "\0\3\0\x09\0\0\0\x2a\xff\xff\1\7\1x\1\0\0\0\0";
 
 	assert_int_equal(kafka_request_header_decode((struct str){v1, sizeof(v1) - 1}, &h, &body), 0);
 	assert_int_equal(h.verdict, KAFKA_HEADER_OK);
@@ -394,8 +395,8 @@ static void test_client_side(void **state)
 /* Which versions are offered decides which features clients switch on: old librdkafka needs the low ends. */
 static void test_table(void **state)
 {
-	static const int8_t zero[] = {0, 1, 2, 3, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26,
-		28, 29, 30, 31, 32, 33, 35, 36, 37, 42, 44, 47, 48, 49, 50, 51, 60, 68, 69, 75};
+	static const int8_t zero[] = {0, 1, 2, 3, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25,
+		26, 28, 29, 30, 31, 32, 33, 35, 36, 37, 42, 44, 47, 48, 49, 50, 51, 60, 68, 69, 75};
 
 	for (unsigned i = 0; i < sizeof(zero); i++) {
 		assert_non_null(kafka_api_of(zero[i]));

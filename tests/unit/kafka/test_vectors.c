@@ -66,7 +66,8 @@ static void test_messages(void **state)
 
 		if (!api || version < api->codec_min || version > api->codec_max)
 			continue;
-		check_message(side == 'q' ? api->request : api->response, version, unhex(line + used + (line[used] == ' ')));
+		check_message(side == 'q' ? api->request : api->response, version,
+			unhex(line + used + (line[used] == ' ')));
 		seen[key][side == 'q'][version] = true;
 	}
 	for (unsigned i = 0; i < KAFKA_API_COUNT; i++)
@@ -104,7 +105,9 @@ static void check_batch(int magic, int codec, struct str bytes)
 		int code = kafka_legacy_up(bytes, &scratch, &up);
 
 		/* LZ4 in magic 0 is refused: its header checksum is wrong on purpose */
-		assert_int_equal(code, magic == 0 && codec == KAFKA_CODEC_LZ4 ? KAFKA_ERR_UNSUPPORTED_COMPRESSION_TYPE : 0);
+		bool refused = magic == 0 && codec == KAFKA_CODEC_LZ4;
+
+		assert_int_equal(code, refused ? KAFKA_ERR_UNSUPPORTED_COMPRESSION_TYPE : 0);
 		bytes = buf_view(&up);
 		if (code)
 			goto out;
