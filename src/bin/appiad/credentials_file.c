@@ -21,7 +21,8 @@ static int io_failed(struct err *err, const char *path)
 
 static int write_durably(const char *path, struct str text, struct err *err)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	unlink(path); /* what an interrupted start left may be open to others */
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
 	if (fd < 0)
 		return io_failed(err, path);

@@ -12,6 +12,7 @@
 #include "bin/appiad/publisher.h"
 #include "conf/conf.h"
 #include "httpd/httpd.h"
+#include "model/iam/bootstrap.h"
 #include "openapi_text.h"
 
 #include <errno.h>
@@ -94,13 +95,37 @@ static int open_store(struct daemon *d, struct err *err)
 	return store_open(set.n ? set.p : url, (unsigned)conf_int(d->conf, CONF_STORE_CONNECTIONS), &d->store, err);
 }
 
+static struct model model_of(struct daemon *d)
+{
+	return (struct model){.arena = arena_new((size_t)16 << 20),
+			      .store = d->store,
+			      .keys = d->keys,
+			      .now_ms = clock_now_ms(),
+			      .settings = &d->settings};
+}
+
+/* A key is made at the first start only. Later, a file that is missing is one to be put back: with a new key nothing of
+ * what is stored could be opened. */
+static int open_keys(struct daemon *d, struct err *err)
+{
+	struct model m = model_of(d);
+	char path[4200];
+	bool installed = false;
+	int rc = iam_installed(&m, &installed);
+
+	if (rc == 0)
+		rc = sign_keyring_open(in_home(d, "master.key", path, sizeof(path)), !installed, &d->keys, &m.err);
+	m.keys = d->keys;
+	if (rc == 0)
+		rc = iam_check_keys(&m);
+	arena_free(m.arena);
+	*err = m.err;
+	return rc;
+}
+
 static int bootstrap(struct daemon *d, struct err *err)
 {
-	struct model m = {.arena = arena_new((size_t)16 << 20),
-	                  .store = d->store,
-	                  .keys = d->keys,
-	                  .now_ms = clock_now_ms(),
-	                  .settings = &d->settings};
+	struct model m = model_of(d);
 	int rc = credentials_bootstrap(
 		&m, d->home, conf_str(d->conf, CONF_IAM_DOMAIN_NAME), conf_str(d->conf, CONF_IAM_USER_NAME),
 		d->settings.management_url,
@@ -150,9 +175,9 @@ static int start(struct daemon *d, struct err *err)
 	fill_settings(d);
 	mkdir(in_home(d, "run", path, sizeof(path)), 0700);
 	mkdir(in_home(d, "log", path, sizeof(path)), 0700);
-	rc = sign_keyring_open(in_home(d, "master.key", path, sizeof(path)), true, &d->keys, err);
+	rc = open_store(d, err);
 	if (rc == 0)
-		rc = open_store(d, err);
+		rc = open_keys(d, err);
 	if (rc == 0)
 		rc = pub_open(in_home(d, "published", path, sizeof(path)),
 			      (size_t)conf_int(d->conf, CONF_PUBLISHED_MAP_SIZE), true, &d->pub, err);

@@ -19,7 +19,8 @@ struct publisher {
 	struct model template;
 	struct pub *pub;
 	pthread_t thread;
-	pthread_mutex_t run_lock;  /* one projection at a time */
+	pthread_mutex_t run_lock;  /* one projection at a time; guards caught_up */
+	bool caught_up;            /* the published state is one that the outbox continues */
 	pthread_mutex_t stop_lock; /* guards stopping */
 	pthread_cond_t stop_cond;
 	bool stopping;
@@ -74,11 +75,20 @@ static void *loop(void *arg)
 	return NULL;
 }
 
+static int catch_up(struct model *m, struct pub *pub)
+{
+	struct publisher *p = m->publish_ctx;
+	int rc = p->caught_up ? publish_run(m, pub) : publish_catch_up(m, pub);
+
+	p->caught_up = p->caught_up || rc == 0;
+	return rc;
+}
+
 void publisher_kick(struct publisher *p)
 {
 	struct err err;
 
-	if (run(p, publish_run, &err))
+	if (run(p, catch_up, &err))
 		log_error("published state: %s", err.text);
 }
 
@@ -96,7 +106,7 @@ int publisher_start(struct store *store, struct pub *pub, const struct sign_keyr
 	struct publisher *p = mem_zalloc(sizeof(*p));
 	pthread_condattr_t attr;
 
-	p->template = (struct model){.store = store, .keys = keys, .settings = settings};
+	p->template = (struct model){.store = store, .keys = keys, .settings = settings, .publish_ctx = p};
 	p->pub = pub;
 	pthread_mutex_init(&p->run_lock, NULL);
 	pthread_mutex_init(&p->stop_lock, NULL);
@@ -104,13 +114,11 @@ int publisher_start(struct store *store, struct pub *pub, const struct sign_keyr
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&p->stop_cond, &attr);
 	pthread_condattr_destroy(&attr);
-	int rc = run(p, publish_catch_up, err);
-
-	if (rc == 0 && pthread_create(&p->thread, NULL, loop, p))
-		rc = err_set(err, ERR_APPIA_0500, "cannot start a thread");
-	if (rc) {
+	/* What cannot be projected, such as on a full disk, is no reason not to answer: it is tried again. */
+	publisher_kick(p);
+	if (pthread_create(&p->thread, NULL, loop, p)) {
 		destroy(p);
-		return rc;
+		return err_set(err, ERR_APPIA_0500, "cannot start a thread");
 	}
 	*ret = p;
 	return 0;

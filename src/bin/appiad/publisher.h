@@ -9,7 +9,7 @@
  * what another process committed and for what could not be projected before (full disk). */
 struct publisher;
 
-/* The pointers are kept. Projects what is open before it returns. */
+/* The pointers are kept. Projects what is open before it returns; what fails is tried again later. */
 int publisher_start(struct store *store, struct pub *pub, const struct sign_keyring *keys,
                     const struct model_settings *settings, struct publisher **ret, struct err *err);
 /* Any thread. Failures are logged and tried again. */

@@ -4,6 +4,7 @@
 #include "base/rnd.h"
 #include "model/iam/access_key.h"
 #include "model/iam/account.h"
+#include "model/iam/authenticate.h"
 #include "model/iam/group.h"
 #include "model/iam/password.h"
 #include "model/iam/roles.h"
@@ -83,4 +84,35 @@ int iam_bootstrap(struct model *m, struct str domain, struct str user, struct st
 		*ret = s.result;
 	*ret_created = n == 0;
 	return 0;
+}
+
+int iam_installed(struct model *m, bool *ret)
+{
+	int64_t n = 0;
+	int rc = store_begin(m->store, STORE_READ, &m->tx, &m->err);
+
+	if (rc)
+		return rc;
+	rc = store_get_int(m->tx, &m->err, &n, NULL, "SELECT COUNT(*) FROM iam_domain", "");
+	store_rollback(&m->tx);
+	if (rc == 0)
+		*ret = n > 0;
+	return rc;
+}
+
+int iam_check_keys(struct model *m)
+{
+	struct str sealed, secret;
+	bool found = false;
+	int rc = store_begin(m->store, STORE_READ, &m->tx, &m->err);
+
+	if (rc)
+		return rc;
+	rc = store_get_str(m->tx, &m->err, m->arena, &sealed, &found,
+			   "SELECT secret_sealed FROM iam_access_key LIMIT 1", "");
+	store_rollback(&m->tx);
+	if (rc || !found || sign_open(m->arena, m->keys, IAM_SEAL_SECRET, sealed, &secret))
+		return rc;
+	return err_set_text(&m->err, ERR_APPIA_0500,
+			    "The master key is not the one that sealed the secrets of this store.");
 }

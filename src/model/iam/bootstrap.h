@@ -18,4 +18,11 @@ struct iam_bootstrap_result {
 int iam_bootstrap(struct model *m, struct str domain, struct str user, struct str password,
 		  struct iam_bootstrap_result *ret, bool *ret_created);
 
+/* Has the first start been? Takes a transaction of its own. */
+int iam_installed(struct model *m, bool *ret);
+
+/* Can the keyring open what is stored? ERR_APPIA_0500 when not: better no start than secrets sealed by two keys. Takes
+ * a transaction of its own. */
+int iam_check_keys(struct model *m);
+
 #endif

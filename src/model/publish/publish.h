@@ -31,12 +31,12 @@ extern const struct publish_kind publish_app_auth, publish_app_code, publish_deb
  * here. One thread at a time. */
 int publish_run(struct model *m, struct pub *pub);
 
-/* As publish_run(), for a start: builds all anew when the outbox cannot tell what is missing, because the published state
- * was lost or is not of this system of record. */
+/* As publish_run(), for a start: builds all anew when the outbox cannot tell what is missing, because the published
+ * state was lost or is not of this system of record. */
 int publish_catch_up(struct model *m, struct pub *pub);
 
-/* Deletes rows of the outbox that are projected, but for the newest keep (at least 1) of them. What is not yet projected
- * stays, however long that takes. */
+/* Deletes rows of the outbox that are projected, but for the newest keep (at least 1) of them. What is not yet
+ * projected stays, however long that takes. */
 int publish_trim(struct model *m, struct pub *pub, int64_t keep);
 
 /* Builds the whole published state anew, in one batch. The result has the same bytes as the incremental one. */
