@@ -128,7 +128,9 @@ static int attempt(struct run *run)
 	struct api_call *call = &run->call;
 	struct model *m = &call->m;
 	const struct api_op *op = call->op;
-	int rc = store_begin(m->store, op->flags & API_OP_WRITE ? STORE_WRITE : STORE_READ, &m->tx, &m->err);
+	/* Who begins transactions itself must not wait for the only writer just to be let in. */
+	bool writes = op->flags & API_OP_WRITE && !(op->flags & API_OP_NO_TX);
+	int rc = store_begin(m->store, writes ? STORE_WRITE : STORE_READ, &m->tx, &m->err);
 
 	if (rc)
 		return rc;
@@ -140,11 +142,10 @@ static int attempt(struct run *run)
 		store_rollback(&m->tx);
 		return rc;
 	}
-	if (!(op->flags & API_OP_WRITE) || op->flags & API_OP_NO_TX)
-		store_rollback(&m->tx);
-	else
-		rc = store_commit(&m->tx, &m->err);
-	return rc;
+	if (writes)
+		return store_commit(&m->tx, &m->err);
+	store_rollback(&m->tx);
+	return 0;
 }
 
 /* Authorise, begin, handle, commit: again when another transaction got in between. */

@@ -8,6 +8,9 @@
 #include "sign/sign.h"
 
 #include <pthread.h>
+#include <time.h>
+
+#define LANE_WAIT_S 5
 
 /* Each hash takes 64 MB and a core for a while. A user always has the same lane, so that many attempts at once are
  * counted one after the other and cannot outrun the lock. */
@@ -98,7 +101,13 @@ int iam_password_check(struct model *m, const struct iam_login *login, struct st
 	struct str who = login->user_id.p ? login->user_id : login->user_name;
 	pthread_mutex_t *lane = &lanes[map_hash(who) % ARRAY_LEN(lanes)];
 
-	pthread_mutex_lock(lane);
+	struct timespec until;
+
+	/* Whoever floods this must not make all threads of the server wait here. */
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += LANE_WAIT_S;
+	if (pthread_mutex_clocklock(lane, CLOCK_MONOTONIC, &until))
+		return err_set_retriable(&m->err, ERR_APPIA_0503, NULL);
 	int rc = check(m, login, password, ret);
 
 	pthread_mutex_unlock(lane);

@@ -184,6 +184,17 @@ static void test_no_transaction(void **state)
 	assert_string_equal(trace, "azhu"); /* may have had its effect: never run twice */
 }
 
+/* Such an operation is let in while another one holds the only writer. */
+static void test_no_transaction_waits_for_none(void **state)
+{
+	struct store_tx *tx;
+	struct err err;
+
+	assert_int_equal(store_begin(api.store, STORE_WRITE, &tx, &err), 0);
+	assert_int_equal(call("POST", "/slow", ""), 200);
+	store_rollback(&tx);
+}
+
 static void test_refused(void **state)
 {
 	int64_t before = rows();
@@ -307,6 +318,7 @@ int main(void)
 		cmocka_unit_test_setup(test_write, set_up),
 		cmocka_unit_test_setup(test_read_only_post, set_up),
 		cmocka_unit_test_setup(test_no_transaction, set_up),
+		cmocka_unit_test_setup(test_no_transaction_waits_for_none, set_up),
 		cmocka_unit_test_setup(test_refused, set_up),
 		cmocka_unit_test_setup(test_internal, set_up),
 		cmocka_unit_test_setup(test_retry, set_up),
