@@ -2,11 +2,12 @@
 #include "gateway/priv.h"
 
 #include "base/clock.h"
+#include "base/cursor.h"
 
 #define WINDOW_MS INT64_C(900000)
 
 /* What the secrets are sealed for. */
-static const char app_purpose[] = "app.secret", ak_purpose[] = "ak.secret";
+static const char app_purpose[] = "app.secret", ak_purpose[] = "ak.secret", temporary_purpose[] = "ak.temporary";
 
 static ngx_int_t fail(struct gateway_ctx *ctx, int code)
 {
@@ -185,6 +186,46 @@ static ngx_int_t iam_token(struct gateway_ctx *ctx, struct pub_view *view)
 	return check_user(ctx, view, token.user_id, token.issued_ms);
 }
 
+#define SECURITY_TOKEN_MAX 4096
+
+/* A temporary access key brings its own secret, sealed by the identity service: u8 version, access key, secret, user
+ * and project as u32 length and bytes, then when it was issued and when it expires (i64, milliseconds). */
+static bool open_temporary(struct gateway_ctx *ctx, struct str *ret_user, int64_t *ret_issued_ms)
+{
+	struct str plain;
+
+	if (!gateway_worker.keys || ctx->security_token.n > SECURITY_TOKEN_MAX ||
+	    !sign_open(ctx->arena, gateway_worker.keys, temporary_purpose, ctx->security_token, &plain))
+		return false;
+	struct cursor c = cursor_of(plain);
+	bool known = cursor_u8(&c) == 1;
+	struct str access = cursor_str(&c), secret = cursor_str(&c), user = cursor_str(&c), project = cursor_str(&c);
+	int64_t issued = (int64_t)cursor_u64(&c), expires = (int64_t)cursor_u64(&c);
+
+	if (c.failed || !known || !str_eq(access, ctx->sign.access) || clock_now_ms() >= expires || !secret.n ||
+	    !project.p)
+		return false;
+	ctx->sign_secret = arena_str(ctx->arena, secret);
+	*ret_user = user;
+	*ret_issued_ms = issued;
+	return true;
+}
+
+static ngx_int_t temporary_signature(struct gateway_ctx *ctx, struct pub_view *view)
+{
+	struct str user;
+	int64_t issued;
+
+	if (!open_temporary(ctx, &user, &issued)) {
+		err_set_text(&ctx->err, ERR_APIG_0301, "%s",
+			     "Incorrect IAM authentication information: the security token is invalid or has expired");
+		return NGX_ERROR;
+	}
+	ngx_int_t rc = check_user(ctx, view, user, issued);
+
+	return rc == NGX_OK ? check_date(ctx, false) : rc;
+}
+
 static ngx_int_t iam_signature(struct gateway_ctx *ctx, struct pub_view *view)
 {
 	char key[PUB_KEY_MAX + 1];
@@ -212,7 +253,7 @@ static ngx_int_t authenticate_iam(struct gateway_ctx *ctx, struct pub_view *view
 	if (ctx->token.n)
 		return iam_token(ctx, view);
 	if (sign_parse(ctx->authorization, &ctx->sign))
-		return iam_signature(ctx, view);
+		return ctx->security_token.n ? temporary_signature(ctx, view) : iam_signature(ctx, view);
 	return fail(ctx, ERR_APIG_0301_TOKEN_MISSING);
 }
 

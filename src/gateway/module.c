@@ -39,13 +39,14 @@ static const struct {
 	{"x-apig-mode", HEADER_MODE},
 	{"x-sdk-date", HEADER_DATE},
 	{"x-sdk-content-sha256", HEADER_PAYLOAD},
-	{"x-security-token", HEADER_SECRET},
+	{"x-security-token", HEADER_SECURITY_TOKEN},
 	{"x-hw-appkey", HEADER_SECRET},
 	{"x-request-id", HEADER_OURS},
 	{"x-real-ip", HEADER_OURS},
 	{"x-forwarded-proto", HEADER_OURS},
 	{"x-appia-livedata", HEADER_OURS},
 	{"x-appia-app", HEADER_OURS},
+	{"x-appia-layer", HEADER_LAYER},
 	{"x-forwarded-for", HEADER_FORWARDED_FOR},
 };
 

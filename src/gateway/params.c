@@ -43,6 +43,10 @@ static bool note_header(struct gateway_ctx *ctx, enum gateway_header class, stru
 		return keep(&ctx->authorization, value);
 	case HEADER_TOKEN:
 		return keep(&ctx->token, value);
+	case HEADER_SECURITY_TOKEN:
+		return keep(&ctx->security_token, value);
+	case HEADER_LAYER:
+		return keep(&ctx->layer, value);
 	case HEADER_APPCODE:
 		return keep(&ctx->appcode, value);
 	case HEADER_STAGE:

@@ -78,7 +78,9 @@ enum gateway_header {
 	HEADER_FORWARDED_FOR,
 	HEADER_DATE,
 	HEADER_PAYLOAD,
-	HEADER_SECRET
+	HEADER_SECRET,
+	HEADER_SECURITY_TOKEN,
+	HEADER_LAYER
 };
 
 struct gateway_addr {
@@ -121,7 +123,8 @@ struct gateway_ctx {
 	unsigned char *header_class; /* enum gateway_header */
 	size_t n_headers;
 	struct str raw_path, query, path;
-	struct str authorization, token, appcode, stage, sdk_date, payload_hash;
+	struct str authorization, token, security_token, appcode, stage, sdk_date, payload_hash, layer;
+	int layers; /* calls of APIs that this one is made for, itself included */
 	struct str connection; /* tokens of Connection */
 
 	/* what it was routed to; copied */

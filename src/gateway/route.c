@@ -67,6 +67,22 @@ static ngx_int_t step_path(struct gateway_ctx *ctx)
 												       : NGX_OK;
 }
 
+#define LAYERS_MAX 10
+
+/* An API whose back end is an API, and so on: the gateway counts in a header of its own. What clients send under its
+ * name can only shorten the way. */
+static ngx_int_t step_layer(struct gateway_ctx *ctx)
+{
+	long long above = 0;
+
+	if (ctx->layer.p && !str_to_int(ctx->layer, 0, LAYERS_MAX - 1, &above)) {
+		err_set(&ctx->err, ERR_APIG_0612, NULL);
+		return NGX_ERROR;
+	}
+	ctx->layers = (int)above + 1;
+	return NGX_OK;
+}
+
 /* The group behind the host name; unknown names and addresses belong to group DEFAULT. */
 static ngx_int_t find_group(struct gateway_ctx *ctx, struct pub_view *view)
 {
@@ -205,6 +221,7 @@ static ngx_int_t step_leave(struct gateway_ctx *ctx)
 static ngx_int_t (*const steps[])(struct gateway_ctx *ctx) = {
 	step_line,
 	gateway_step_headers,
+	step_layer,
 	step_path,
 	step_route,
 	step_protocol,

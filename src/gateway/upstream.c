@@ -105,6 +105,7 @@ static bool forwarded(const struct gateway_ctx *ctx, size_t i)
 	case HEADER_AUTHORIZATION:
 	case HEADER_TOKEN:
 	case HEADER_SECRET:
+	case HEADER_SECURITY_TOKEN:
 		return ctx->api.auth == PUB_AUTH_NONE;
 	default:
 		return false;
@@ -169,6 +170,11 @@ static void put_ours(struct gateway_ctx *ctx, struct writer *w)
 	put_forwarded_for(ctx, w);
 	put_header(w, STR("X-Forwarded-Proto"), ctx->r->connection->ssl ? STR("https") : STR("http"));
 	put_header(w, STR("X-Request-Id"), (struct str){ctx->request_id, 32});
+	if (ctx->api.backend == PUB_BACKEND_HTTP) {
+		char layer[] = {(char)('0' + ctx->layers / 10), (char)('0' + ctx->layers % 10)};
+
+		put_header(w, STR("X-Appia-Layer"), (struct str){layer, sizeof(layer)});
+	}
 	if (ctx->api.backend == PUB_BACKEND_LIVEDATA) {
 		put_header(w, STR("X-Appia-Livedata"), ctx->api.livedata_id);
 		put_header(w, STR("X-Appia-App"), ctx->app_id);
@@ -495,15 +501,50 @@ static void finalize_request(ngx_http_request_t *r, ngx_int_t rc)
 
 /* steps ------------------------------------------------------------------------------------------------------------ */
 
+static bool printable(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		if ((unsigned char)s.p[i] < ' ' || s.p[i] == 0x7f)
+			return false;
+	}
+	return true;
+}
+
+/* Headers of a MOCK answer. Those that frame the message stay ours; ret_type is Content-Type, when it is among them. */
+static bool add_mock_headers(struct gateway_ctx *ctx, struct str *ret_type)
+{
+	for (size_t i = 0; i < ctx->api.n_mock_headers; i++) {
+		const struct pub_header *from = &ctx->api.mock_headers[i];
+
+		if (!printable(from->name) || !printable(from->value))
+			continue;
+		if (str_eq_nocase(from->name, STR("Content-Type"))) {
+			*ret_type = from->value;
+			continue;
+		}
+		if (!from->name.n || policy_header_hop(from->name) || str_eq_nocase(from->name, STR("X-Request-Id")))
+			continue;
+		ngx_table_elt_t *h = ngx_list_push(&ctx->r->headers_out.headers);
+
+		if (!h)
+			return false;
+		*h = (ngx_table_elt_t){.hash = 1, .key = gateway_ngx(from->name), .value = gateway_ngx(from->value)};
+	}
+	return true;
+}
+
 static ngx_int_t mock(struct gateway_ctx *ctx)
 {
 	struct str body = ctx->api.mock_body.p ? ctx->api.mock_body : STR("");
 	struct str text = str_trim(body);
 	bool json = text.n && (text.p[0] == '{' || text.p[0] == '[');
+	struct str type = json ? STR("application/json") : STR("text/plain");
 	int64_t status = ctx->api.mock_status;
 
-	ctx->rc = gateway_answer(ctx->r, (ngx_uint_t)(status >= 200 && status <= 599 ? status : 200),
-				 json ? STR("application/json") : STR("text/plain"), body);
+	ctx->rc = NGX_ERROR;
+	if (add_mock_headers(ctx, &type))
+		ctx->rc = gateway_answer(ctx->r, (ngx_uint_t)(status >= 200 && status <= 599 ? status : 200), type,
+					 body);
 	return NGX_DECLINED;
 }
 

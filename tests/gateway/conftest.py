@@ -57,9 +57,26 @@ class World:
 def certificate(tmp_path_factory):
     folder = tmp_path_factory.mktemp('tls')
     cert, key = folder / 'cert.pem', folder / 'key.pem'
-    subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes',
-                    '-days', '2', '-subj', '/CN=back.example', '-addext', 'subjectAltName=DNS:back.example,DNS:localhost',
-                    '-keyout', key, '-out', cert], check=True, capture_output=True)
+    subprocess.run(['openssl',
+    'req',
+    '-x509',
+    '-newkey',
+    'ec',
+    '-pkeyopt',
+    'ec_paramgen_curve:prime256v1',
+    '-nodes',
+    '-days',
+    '2',
+    '-subj',
+    '/CN=back.example',
+    '-addext',
+    'subjectAltName=DNS:back.example,DNS:localhost',
+    '-keyout',
+    key,
+    '-out',
+    cert],
+    check=True,
+     capture_output=True)
     return cert, key
 
 

@@ -54,8 +54,8 @@ class Published:
     """The published state, written by the helper program."""
 
     def __init__(self, folder):
-        self.process = subprocess.Popen([find('pubwrite', 'APPIA_PUBWRITE'), str(folder / 'published'), str(folder / 'key')],
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen([find('pubwrite', 'APPIA_PUBWRITE'), str(
+            folder / 'published'), str(folder / 'key')], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.apis = {}
         self.groups = {}
 

@@ -155,6 +155,13 @@ static void put_api(const json_t *o, struct buf *b)
 
 	api.params = read_params(json_object_get(o, "params"), &api.n_params);
 	api.backend_params = read_backend_params(json_object_get(o, "backend_params"), &api.n_backend_params);
+	const json_t *headers = json_object_get(o, "mock_headers"), *item;
+	size_t i;
+
+	api.n_mock_headers = json_array_size(headers);
+	api.mock_headers = ARENA_ARRAY(arena, struct pub_header, api.n_mock_headers + 1);
+	json_array_foreach(headers, i, item) api.mock_headers[i] =
+		(struct pub_header){text(item, "name"), text(item, "value")};
 	pub_api_encode(b, &api);
 	put("api", api.env_id, api.id, STR_NONE, b);
 }

@@ -18,8 +18,17 @@ def world(shared):
     return shared
 
 
-def signed(world, target='/signed', method='GET', body=b'', key='key1', secret='secret1', at=None, change=None, extra=None,
-           **options):
+def signed(
+    world,
+    target='/signed',
+    method='GET',
+    body=b'',
+    key='key1',
+    secret='secret1',
+    at=None,
+    change=None,
+    extra=None,
+     **options):
     headers = sign(method, target, {**HOST, **(extra or {})}, body, key, secret, at)
     if change:
         change(headers)
@@ -219,7 +228,8 @@ def test_access_key_is_locked_after_failures(make_world):
 
 def test_repeated_credentials_are_refused(world):
     for name in ('Authorization', 'X-Auth-Token', 'X-Stage', 'X-Apig-AppCode', 'X-Sdk-Date'):
-        got = world.gateway.raw(f'GET /signed HTTP/1.1\r\nHost: test.example\r\n{name}: a\r\n{name}: b\r\n\r\n'.encode())
+        got = world.gateway.raw(
+    f'GET /signed HTTP/1.1\r\nHost: test.example\r\n{name}: a\r\n{name}: b\r\n\r\n'.encode())
         assert got.startswith(b'HTTP/1.1 400'), name
 
 

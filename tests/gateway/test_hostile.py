@@ -91,9 +91,14 @@ def test_too_long(world):
 
 def test_reframed_safely(world):
     """Accepted by nginx, but what the back end gets is clean."""
-    for data in (b'GET /h/lf HTTP/1.1\nHost: test.example\nX-A: 1\n\n',
-                 b'POST /h/lf HTTP/1.1\r\n' + H + b'Transfer-Encoding: chunked\r\n\r\n2\nok\n0\n\n',
-                 b'POST /h/lf HTTP/1.1\r\n' + H + b'Transfer-Encoding: chunked\r\n\r\n2;ext=1\r\nok\r\n0\r\nX-T: 1\r\n\r\n'):
+    for data in (
+    b'GET /h/lf HTTP/1.1\nHost: test.example\nX-A: 1\n\n',
+    b'POST /h/lf HTTP/1.1\r\n' +
+    H +
+    b'Transfer-Encoding: chunked\r\n\r\n2\nok\n0\n\n',
+    b'POST /h/lf HTTP/1.1\r\n' +
+    H +
+     b'Transfer-Encoding: chunked\r\n\r\n2;ext=1\r\nok\r\n0\r\nX-T: 1\r\n\r\n'):
         assert world.gateway.raw(data).startswith(b'HTTP/1.1 200')
         head = world.backend.last['head']
         assert b'\n' not in head.replace(b'\r\n', b'') and b'Transfer-Encoding' not in head and b'X-T' not in head
@@ -111,14 +116,18 @@ def test_request_smuggled_in_a_body_stays_a_body(world):
 
 
 def test_our_headers_cannot_be_spoofed_or_removed(world):
-    world.gateway.raw(b'GET /h/s HTTP/1.1\r\n' + H + b'X-Request-Id: forged\r\nx-real-ip: 6.6.6.6\r\nX_Request_Id: f\r\n'
-                      b'X-Forwarded-Proto: https\r\nX-Appia-App: f\r\nX-APPIA-New: f\r\nX-Apig-Anything: f\r\n'
-                      b'X-Forwarded-For: 1.2.3.4\r\n'
-                      b'Connection: close, X-Request-Id, X-Forwarded-For, X-Forwarded-Proto, X-Mine, Host\r\n'
-                      b'X-Mine: 1\r\nX-Other: 1\r\n\r\n')
+    world.gateway.raw(
+    b'GET /h/s HTTP/1.1\r\n' +
+    H +
+    b'X-Request-Id: forged\r\nx-real-ip: 6.6.6.6\r\nX_Request_Id: f\r\n'
+    b'X-Forwarded-Proto: https\r\nX-Appia-App: f\r\nX-APPIA-New: f\r\nX-Apig-Anything: f\r\n'
+    b'X-Forwarded-For: 1.2.3.4\r\n'
+    b'Connection: close, X-Request-Id, X-Appia-Layer, X-Forwarded-For, X-Forwarded-Proto, X-Mine, Host\r\n'
+    b'X-Mine: 1\r\nX-Other: 1\r\n\r\n')
     head = world.backend.last['head'].lower()
     get = world.backend.last['get']
-    assert b'forged' not in head and b'6.6.6.6' not in head and b'x_request' not in head and b'x-app' not in head
+    assert b'forged' not in head and b'6.6.6.6' not in head and b'x_request' not in head and b'x-appia-app' not in head
+    assert b'x-appia-new' not in head and get['x-appia-layer'] == '01'
     assert b'x-apig' not in head
     assert get['x-forwarded-for'] == '1.2.3.4, 127.0.0.1' and get['x-forwarded-proto'] == 'http'
     assert len(get['x-request-id']) == 32 and 'x-mine' not in get and get['x-other'] == '1'
@@ -126,10 +135,13 @@ def test_our_headers_cannot_be_spoofed_or_removed(world):
 
 
 def test_hop_by_hop_headers_stay(world):
-    world.gateway.raw(b'GET /h/hop HTTP/1.1\r\n' + H + b'Keep-Alive: 1\r\nTE: trailers\r\nTrailer: X\r\nExpect: 100-continue\r\n'
-                      b'Proxy-Authorization: x\r\nProxy-Connection: close\r\nAccept: a\r\n\r\n')
+    world.gateway.raw(
+    b'GET /h/hop HTTP/1.1\r\n' +
+    H +
+    b'Keep-Alive: 1\r\nTE: trailers\r\nTrailer: X\r\nExpect: 100-continue\r\n'
+    b'Proxy-Authorization: x\r\nProxy-Connection: close\r\nAccept: a\r\n\r\n')
     names = {k.lower() for k, _ in world.backend.last['headers']}
-    assert names == {'host', 'accept', 'x-forwarded-for', 'x-forwarded-proto', 'x-request-id'}
+    assert names == {'host', 'accept', 'x-forwarded-for', 'x-forwarded-proto', 'x-request-id', 'x-appia-layer'}
 
 
 def test_slow_trickle(world):

@@ -12,9 +12,17 @@ pytestmark = pytest.mark.skipif(not shutil.which('curl') or b'HTTP2' not in subp
 
 
 def curl(world, target, *options, body=None):
-    out = subprocess.run(['curl', '-sk', '--http2', '-i', '--resolve', f'test.example:{world.gateway.tls_port}:127.0.0.1',
-                          *options, f'https://test.example:{world.gateway.tls_port}{target}'],
-                         capture_output=True, input=body, timeout=20).stdout
+    out = subprocess.run(['curl',
+    '-sk',
+    '--http2',
+    '-i',
+    '--resolve',
+    f'test.example:{world.gateway.tls_port}:127.0.0.1',
+    *options,
+    f'https://test.example:{world.gateway.tls_port}{target}'],
+    capture_output=True,
+    input=body,
+     timeout=20).stdout
     head, _, rest = out.partition(b'\r\n\r\n')
     return int(head.split(b' ')[1]), head.decode().lower(), rest
 
@@ -36,7 +44,8 @@ def test_signature(shared):
     body = b'signed' * 20000
     headers = sign('POST', '/two-signed', {'Host': f'test.example:{shared.gateway.tls_port}'}, body, 'key1', 'secret1')
     options = [o for k, v in headers.items() if k != 'Host' for o in ('-H', f'{k}: {v}')]
-    status, _, answer = curl(shared, '/two-signed', *options, '-H', 'Content-Type: text/plain', '--data-binary', '@-', body=body)
+    status, _, answer = curl(shared, '/two-signed', *options, '-H',
+                             'Content-Type: text/plain', '--data-binary', '@-', body=body)
     assert status == 200, answer
     status, _, answer = curl(shared, '/two-signed', *options, '--data-binary', '@-', body=body + b'x')
     assert status == 401 and json.loads(answer)['error_code'] == 'APIG.0303'

@@ -135,8 +135,17 @@ def test_many_apis(make_world):
     world = make_world()
     routes, apis = [], []
     for i in range(10000):
-        api = {'put': 'api', 'id': f'many{i}', 'group_id': 'group1', 'env_id': 'e', 'env_name': 'RELEASE', 'method': 'GET',
-               'path': f'/many/{i}/{{id}}', 'backend': MOCK, 'mock_body': str(i), 'protocols': 3}
+        api = {
+    'put': 'api',
+    'id': f'many{i}',
+    'group_id': 'group1',
+    'env_id': 'e',
+    'env_name': 'RELEASE',
+    'method': 'GET',
+    'path': f'/many/{i}/{{id}}',
+    'backend': MOCK,
+    'mock_body': str(i),
+     'protocols': 3}
         apis.append(api)
         routes.append({'method': 'GET', 'path': api['path'], 'api_id': f'e/many{i}'})
     world.published.write(*apis, {'put': 'route', 'group_id': 'group1', 'env': 'RELEASE', 'routes': routes})

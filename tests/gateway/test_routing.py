@@ -131,6 +131,44 @@ def test_mock(shared):
     answer = shared.call('/mock-text', method='GET')
     assert (answer.status, answer.body, answer.get['content-type']) == (200, b'text', 'text/plain')
     assert len(answer.get['x-request-id']) == 32
+    shared.api('/mock-headers', backend=MOCK, mock_body='{}', mock_headers=[
+        {'name': 'X-One', 'value': '1'}, {'name': 'X-One', 'value': '2'}, {'name': 'Content-Type', 'value': 'text/csv'},
+        {'name': 'Content-Length', 'value': '9'}, {'name': 'X-Request-Id', 'value': 'mine'}, {'name': 'X-Bad', 'value': 'a\r\nX: b'}])
+    answer = shared.call('/mock-headers')
+    names = [k.lower() for k, _ in answer.headers]
+    assert [v for k, v in answer.headers if k == 'X-One'] == ['1', '2'] and answer.get['content-type'] == 'text/csv'
+    assert answer.get['content-length'] == '2' and len(answer.get['x-request-id']) == 32
+    assert len(set(names)) == len(names) - 1 and 'x-bad' not in names and 'x' not in names
+
+
+def test_other_methods(shared):
+    shared.api('/methods', method='ANY')
+    shared.api('/purged', method='PURGE', backend=MOCK, mock_body='gone')
+    assert shared.call('/methods', method='REPORT').json['method'] == 'REPORT'
+    assert shared.call('/purged', method='PURGE').body == b'gone'
+    assert shared.call('/purged').status == 404
+
+
+def test_api_that_calls_itself(shared):
+    """Ten layers and no more; what clients send cannot make the way longer."""
+    loop = shared.api('/loop', address=f'127.0.0.1:{shared.gateway.port}', host_header='test.example')
+    for headers in ({}, {'X-Appia-Layer': '00'}):
+        before = count(shared, loop)
+        answer = shared.call('/loop', headers=headers)
+        assert answer.status == 500 and answer.code == 'APIG.0612'
+        assert count(shared, loop) - before == 10
+    assert shared.call('/loop', headers={'X-Appia-Layer': '7'}).code == 'APIG.0612'
+    assert count(shared, loop) == 23
+    shared.api('/layers')
+    for bad in ('10', '-1', 'x', '', '99999999999999999999'):
+        assert shared.call('/layers', headers={'X-Appia-Layer': bad}).code == 'APIG.0612'
+    shared.call('/layers', headers={'X-Appia-Layer': '4'})
+    assert shared.backend.last['get']['x-appia-layer'] == '05'
+
+
+def count(shared, api):
+    line = re.search(rf'appia_api_requests_total{{api="{api}",environment="RELEASE"}} (\d+)', shared.gateway.metrics().body.decode())
+    return int(line.group(1)) if line else 0
 
 
 def test_livedata(shared):

@@ -18,14 +18,30 @@ def make(folder, name, kind=CURVE, ca=None, subject=None):
     """A certificate, self-signed or by ca; returns (certificate file, key file)."""
     cert, key = folder / f'{name}.pem', folder / f'{name}.key'
     signer = ['-CA', ca[0], '-CAkey', ca[1]] if ca else []
-    subprocess.run(['openssl', 'req', '-x509', *kind, '-nodes', '-days', '2', '-subj', f'/CN={subject or name}', '-addext',
-                    f'subjectAltName=DNS:{subject or name}', *signer, '-keyout', key, '-out', cert], check=True,
-                   capture_output=True)
+    subprocess.run(['openssl',
+    'req',
+    '-x509',
+    *kind,
+    '-nodes',
+    '-days',
+    '2',
+    '-subj',
+    f'/CN={subject or name}',
+    '-addext',
+    f'subjectAltName=DNS:{subject or name}',
+    *signer,
+    '-keyout',
+    key,
+    '-out',
+    cert],
+    check=True,
+     capture_output=True)
     return cert, key
 
 
 def published(name, *pairs, **more):
-    return {'put': 'cert', 'name': name, 'keys': [{'chain': c.read_text(), 'key': k.read_text()} for c, k in pairs], **more}
+    return {'put': 'cert', 'name': name, 'keys': [
+        {'chain': c.read_text(), 'key': k.read_text()} for c, k in pairs], **more}
 
 
 class Tls:
@@ -136,8 +152,19 @@ def test_chain_is_sent(shared, folder):
     both = folder / 'both.pem'
     both.write_text(cert.read_text() + ca[0].read_text())
     shared.published.write(published(name, (both, key)))
-    out = subprocess.run(['openssl', 's_client', '-connect', f'127.0.0.1:{shared.gateway.tls_port}', '-servername', name,
-                          '-CAfile', ca[0], '-verify_return_error', '-showcerts'], input=b'', capture_output=True, check=True)
+    out = subprocess.run(['openssl',
+    's_client',
+    '-connect',
+    f'127.0.0.1:{shared.gateway.tls_port}',
+    '-servername',
+    name,
+    '-CAfile',
+    ca[0],
+    '-verify_return_error',
+    '-showcerts'],
+    input=b'',
+    capture_output=True,
+     check=True)
     assert out.stdout.count(b'BEGIN CERTIFICATE') == 2 and b'Verification: OK' in out.stdout
 
 
