@@ -71,7 +71,7 @@ static int load_file(struct conf *conf, struct err *err)
 {
 	struct str path = arena_fmt(conf->a, "%.*s/appia.yaml", STR_FMT(conf->home));
 	struct buf text;
-	bool found;
+	bool found = false;
 	int r;
 
 	buf_init(&text, CONF_MAX_FILE);

@@ -430,7 +430,7 @@ static int send_query(struct connection *c, struct err *err, const char *sql, co
                       unsigned n)
 {
 	struct wire w;
-	const char *name;
+	const char *name = NULL;
 	int r = prepare(c, sql, params, n, &name, err);
 
 	if (r < 0)

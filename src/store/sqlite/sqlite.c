@@ -311,7 +311,7 @@ static void rest(sqlite3_stmt *stmt)
 static int ready(struct connection *c, const char *sql, const struct store_param *params, unsigned n,
                  sqlite3_stmt **ret, struct err *err)
 {
-	sqlite3_stmt *stmt;
+	sqlite3_stmt *stmt = NULL;
 	int code = SQLITE_OK;
 	int r = prepare(c, sql, &stmt, err);
 

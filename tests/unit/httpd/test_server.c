@@ -22,7 +22,7 @@ static char path[64];
 static struct httpd *server;
 static char answer[200000];
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
-static volatile bool in_handler;
+static _Atomic bool in_handler;
 
 /* Tells what it got; some targets make it misbehave. */
 static void handler(void *ctx, const struct httpd_request *req, struct httpd_reply *reply)
