@@ -3,17 +3,20 @@
 calls, environments, variables, names and certificates; every change is obeyed by the very next call."""
 import json
 import os
+import pwd
+import shutil
 import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
 from lib import apic
 from lib.apic import PUBLIC, RELEASE, V2, ok, refused
 from lib.appiad import BUILD
-from lib.platform import Platform, TlsConnection
+from lib.platform import Platform, TlsConnection, processes
 
 sys.path.append(os.path.join(os.path.dirname(__file__), '..', 'gateway'))
 from backend import Backend  # noqa: E402
@@ -262,3 +265,26 @@ def test_state_of_another_layout_is_built_anew():
     assert p.cli('published', 'verify').stdout.strip() == '0 differences'
     assert ok(p.gateway('GET', '/sample/cities?country=IT'))
     p.stop()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason='only root can become somebody else')
+def test_root_becomes_the_owner_of_the_data():
+    nobody = pwd.getpwnam('nobody')
+    home = tempfile.mkdtemp(prefix='ap', dir='/tmp')
+    os.chown(home, nobody.pw_uid, nobody.pw_gid)
+    reachable = subprocess.run(['test', '-r', os.path.join(BUILD, 'src/gateway/ngx_http_appia_module.so')], user='nobody',
+                               check=False).returncode == 0
+    if not reachable:
+        os.rmdir(home)
+        pytest.skip('the build cannot be read by others')
+    p = Platform(home=home, start=False)
+    open(home + '/up.log', 'w', encoding='utf-8').close()
+    p.start()
+    assert ok(p.gateway('GET', '/sample/cities?country=IT'))
+    for pid in processes(home):
+        assert os.stat(f'/proc/{pid}').st_uid == nobody.pw_uid
+    own = {os.stat(os.path.join(folder, name)).st_uid for folder, _, names in os.walk(home) for name in names
+           if name not in ('up.log', 'profiles.json')}
+    assert own == {nobody.pw_uid}
+    p.stop(keep=True)
+    shutil.rmtree(home)
