@@ -52,7 +52,8 @@ static int find_programs(struct home *home, struct err *err)
 		if (access(home->module, R_OK) == 0)
 			return 0;
 	}
-	return err_set_text(err, ERR_APPIA_0500, "ngx_http_appia_module.so is not beside %s", home->bin);
+	home->module[0] = '\0'; /* only a start needs it */
+	return 0;
 }
 
 const char *home_path(const struct home *home, const char *name, char *buf, size_t size)
@@ -109,6 +110,8 @@ int home_open(struct home *home, bool create, struct err *err)
 		rc = become_owner(home, err);
 	if (rc == 0)
 		rc = find_programs(home, err);
+	if (rc == 0 && create && !home->module[0])
+		rc = err_set_text(err, ERR_APPIA_0500, "ngx_http_appia_module.so is not beside %s", home->bin);
 	for (size_t i = 0; rc == 0 && create && i < ARRAY_LEN(parts); i++)
 		rc = make_dir(home_path(home, parts[i], path, sizeof(path)), err);
 	if (rc)

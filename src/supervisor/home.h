@@ -8,7 +8,7 @@
 struct home {
 	char dir[256];       /* absolute */
 	char bin[256];       /* where appia, appiad and appia-worker are */
-	char module[300];    /* ngx_http_appia_module.so */
+	char module[300];    /* ngx_http_appia_module.so; "": not there, which only a start minds */
 	char appiad_socket[108], worker_socket[108];
 	int lock;            /* file descriptor holding the lock, -1: none */
 };

@@ -14,8 +14,36 @@
 
 /* Each hash takes 64 MB and a core for a while. A user always has the same lane, so that many attempts at once are
  * counted one after the other and cannot outrun the lock. */
-static pthread_mutex_t lanes[4] = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER,
-				   PTHREAD_MUTEX_INITIALIZER};
+static struct {
+	pthread_mutex_t lock; /* for taken */
+	pthread_cond_t given; /* any lane was given back */
+	bool taken[4];
+} lanes = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, {false}};
+
+/* False when it is not free in time: whoever floods this must not make all threads of the server wait here. */
+static bool lane_take(size_t lane)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += LANE_WAIT_S;
+	pthread_mutex_lock(&lanes.lock);
+	while (lanes.taken[lane] && pthread_cond_clockwait(&lanes.given, &lanes.lock, CLOCK_MONOTONIC, &until) == 0)
+		;
+	bool got = !lanes.taken[lane];
+
+	lanes.taken[lane] = true;
+	pthread_mutex_unlock(&lanes.lock);
+	return got;
+}
+
+static void lane_give(size_t lane)
+{
+	pthread_mutex_lock(&lanes.lock);
+	lanes.taken[lane] = false;
+	pthread_cond_broadcast(&lanes.given);
+	pthread_mutex_unlock(&lanes.lock);
+}
 
 static pthread_once_t dummy_once = PTHREAD_ONCE_INIT;
 static char dummy[256];
@@ -99,18 +127,13 @@ static int check(struct model *m, const struct iam_login *login, struct str pass
 int iam_password_check(struct model *m, const struct iam_login *login, struct str password, struct iam_account *ret)
 {
 	struct str who = login->user_id.p ? login->user_id : login->user_name;
-	pthread_mutex_t *lane = &lanes[map_hash(who) % ARRAY_LEN(lanes)];
+	size_t lane = map_hash(who) % ARRAY_LEN(lanes.taken);
 
-	struct timespec until;
-
-	/* Whoever floods this must not make all threads of the server wait here. */
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += LANE_WAIT_S;
-	if (pthread_mutex_clocklock(lane, CLOCK_MONOTONIC, &until))
+	if (!lane_take(lane))
 		return err_set_retriable(&m->err, ERR_APPIA_0503, NULL);
 	int rc = check(m, login, password, ret);
 
-	pthread_mutex_unlock(lane);
+	lane_give(lane);
 	return rc;
 }
 

@@ -344,7 +344,7 @@ static bool naive_path(const struct router_route *r, struct str path, struct nai
 		ret->greedy = true;
 		ret->prefix = false;
 		n_want--;
-	} else if (ret->prefix && !want[n_want - 1].n) {
+	} else if (ret->prefix && n_want && !want[n_want - 1].n) {
 		n_want--;
 	}
 	if (n_have < n_want || (!ret->greedy && !ret->prefix && n_have != n_want))

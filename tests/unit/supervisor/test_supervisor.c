@@ -42,7 +42,7 @@ static int tear_down(void **state)
 
 static const char *in_dir(const char *name)
 {
-	static char path[8][128];
+	static char path[8][300];
 	static unsigned next;
 	char *p = path[next++ % 8];
 
