@@ -91,16 +91,17 @@ void txn_tick(struct txn_coord *t, int64_t now_ms);
 void txn_init(struct txn_coord *t, struct str txn_id, int32_t timeout_ms, int64_t producer_id, int16_t epoch,
 	      uint64_t token, int64_t now_ms);
 
-/* AddPartitionsToTxn, one transaction. Also for Produce from version 12 (v2: true), which adds by itself; v2 says that
- * the producer speaks the second version of the protocol. */
+/* AddPartitionsToTxn, one transaction. Also for Produce from version 12, which adds by itself (KIP-890). */
 void txn_add_partitions(struct txn_coord *t, struct str txn_id, int64_t producer_id, int16_t epoch,
-			const struct txn_partition *v, size_t n, bool v2, uint64_t token, int64_t now_ms);
-/* The same, only asking (verify_only, and Produce before version 12): the code per partition, without change. */
+			const struct txn_partition *v, size_t n, uint64_t token, int64_t now_ms);
+/* The same, only asking (verify_only, and Produce before version 12): the code per partition, without change.
+ * COORD_TRANSACTION_ABORTABLE for one that is not part; Produce before version 12 and AddPartitionsToTxn before
+ * version 5 answer COORD_INVALID_TXN_STATE instead. */
 void txn_verify_partitions(struct txn_coord *t, struct str txn_id, int64_t producer_id, int16_t epoch,
 			   const struct txn_partition *v, size_t n, int16_t *ret_codes);
-/* AddOffsetsToTxn; for TxnOffsetCommit from version 5 with v2. */
+/* AddOffsetsToTxn; also for TxnOffsetCommit from version 5, which adds by itself. */
 void txn_add_offsets(struct txn_coord *t, struct str txn_id, int64_t producer_id, int16_t epoch, struct str group_id,
-		     bool v2, uint64_t token, int64_t now_ms);
+		     uint64_t token, int64_t now_ms);
 /* Whether TxnOffsetCommit of this producer is part of an ongoing transaction with this group. */
 int16_t txn_verify_offsets(struct txn_coord *t, struct str txn_id, int64_t producer_id, int16_t epoch,
 			   struct str group_id);
