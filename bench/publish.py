@@ -158,7 +158,7 @@ class Bench:
 
 def row(name, values, goal):
     values = sorted(v * 1000 for v in values)
-    p99 = values[min(len(values) - 1, len(values) * 99 // 100)]
+    p99 = values[(len(values) * 99 + 99) // 100 - 1]
     print(f'| {name} | {statistics.median(values):.1f} | {p99:.1f} | {values[-1]:.1f} | {goal} |')
 
 
