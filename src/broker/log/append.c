@@ -170,7 +170,7 @@ static int write_bytes(struct plog *p, const void *bytes, size_t n)
 }
 
 /* Notes what was written in producers and indexes, and shows it to readers. */
-static void publish(struct plog *p, const uint8_t *bytes, size_t n, const struct plog_marker *m)
+static void publish(struct plog *p, const uint8_t *bytes, size_t n, int64_t now_ms, const struct plog_marker *m)
 {
 	struct plog_segment *seg = plog__active(p);
 	struct plog_txn_entry abort_entry;
@@ -184,9 +184,10 @@ static void publish(struct plog *p, const uint8_t *bytes, size_t n, const struct
 		struct plog_at here = {b.base, seg->base, pos};
 
 		if (b.producer_id >= 0 && !m)
-			plog__producer_apply(&p->producers, &b, &here);
+			plog__producer_apply(&p->producers, &b, &here, now_ms);
 		plog__seg_note(seg, &b, pos);
-		if (m && plog__producer_apply_marker(&p->producers, &b, m->commit, m->coordinator_epoch, &abort_entry))
+		if (m && plog__producer_apply_marker(&p->producers, &b, m->commit, m->coordinator_epoch, now_ms,
+						     &abort_entry))
 			plog__seg_note_abort(seg, &abort_entry);
 		p->recent[p->recent_n++ % RECENT] = here;
 		pos += b.size;
@@ -224,7 +225,7 @@ static int write_out(struct plog *p, struct plog_append *a, int64_t records)
 	if (rc)
 		return rc;
 	a->base_offset = p->end.offset;
-	publish(p, a->batches, a->n, NULL);
+	publish(p, a->batches, a->n, a->now_ms, NULL);
 	a->end_offset = p->end.offset;
 	a->append_time = p->cfg.append_time ? a->now_ms : -1;
 	flush_policy(p, records);
@@ -272,7 +273,7 @@ static int write_marker(struct plog *p, const struct plog_marker *m)
 	kafka_batch_set_place(p->marker.p, p->end.offset, p->epochs[p->n_epochs - 1].epoch);
 	rc = write_bytes(p, p->marker.p, p->marker.n);
 	if (!rc) {
-		publish(p, (const uint8_t *)p->marker.p, p->marker.n, m);
+		publish(p, (const uint8_t *)p->marker.p, p->marker.n, m->now_ms, m);
 		flush_policy(p, 1);
 	}
 	return rc;

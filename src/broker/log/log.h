@@ -74,7 +74,7 @@ struct plog_store_config {
 	uint32_t prealloc_max;            /* disk space is reserved in steps of at most so much; 0: 32 MiB */
 	uint32_t spare_files;             /* prepared segment files kept; 0: 4 */
 	uint32_t index_interval;          /* bytes of log per index entry; 0: 4096 */
-	size_t compact_memory;            /* bytes of the key table of compaction; 0: 16 MiB */
+	size_t compact_memory;            /* bytes of the key table of compaction, 24 per key; 0: 16 MiB */
 	size_t inflate_max;               /* bytes a batch may have when decompressed; 0: 64 MiB */
 };
 

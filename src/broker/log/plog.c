@@ -316,6 +316,7 @@ int plog__producers_ready(struct plog *p)
 	plog__snapshot_load(p, p->end.offset, &at);
 	if (at != p->end.offset && p->checkpoint_producers) {
 		/* The snapshot is lost: the log knows. */
+		plog__producers_done(&p->producers);
 		int rc = plog__replay(p, 0, 0, 0, false);
 
 		if (rc)

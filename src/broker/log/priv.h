@@ -117,6 +117,7 @@ struct producer_batch {
 
 struct producer {
 	int64_t id, last_ts;
+	int64_t seen_ms;   /* when it last wrote, by our clock */
 	int64_t txn_first; /* -1: no transaction */
 	int32_t coordinator_epoch;
 	int16_t epoch;
@@ -143,10 +144,10 @@ struct producer *plog__producer_find(const struct producers *ps, int64_t id);
 int plog__producer_check(const struct producers *ps, const struct log_batch *b, const struct producer_batch **ret_dup);
 int plog__producer_check_marker(const struct producers *ps, const struct plog_marker *m);
 /* A batch was written: notes sequence and transaction. at is where it begins. */
-void plog__producer_apply(struct producers *ps, const struct log_batch *b, const struct plog_at *at);
+void plog__producer_apply(struct producers *ps, const struct log_batch *b, const struct plog_at *at, int64_t now_ms);
 /* A marker was written; true and the entry when it aborted a transaction of this log. */
 bool plog__producer_apply_marker(struct producers *ps, const struct log_batch *b, int type, int32_t coordinator_epoch,
-				 struct plog_txn_entry *ret_abort);
+				 int64_t now_ms, struct plog_txn_entry *ret_abort);
 void plog__producers_expire(struct producers *ps, int64_t before_ms);
 void plog__producers_encode(const struct producers *ps, int64_t offset, struct buf *out);
 bool plog__producers_decode(struct producers *ps, struct str file, int64_t *ret_offset);

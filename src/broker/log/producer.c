@@ -47,14 +47,21 @@ struct producer *plog__producer_find(const struct producers *ps, int64_t id)
 	return NULL;
 }
 
-/* Keeps what "keep" says, in order. */
-static void filter(struct producers *ps, int64_t before_ms)
+static int64_t last_offset(const struct producer *pr)
+{
+	return pr->n_batches ? pr->batches[pr->n_batches - 1].last_offset : -1;
+}
+
+/* Forgets who did not write since a time or an offset, except open transactions. */
+static void filter(struct producers *ps, int64_t since_ms, int64_t since_offset)
 {
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < ps->n; i++) {
-		if (ps->v[i].last_ts >= before_ms || ps->v[i].txn_first >= 0)
-			ps->v[n++] = ps->v[i];
+		const struct producer *pr = &ps->v[i];
+
+		if ((pr->seen_ms >= since_ms && last_offset(pr) >= since_offset) || pr->txn_first >= 0)
+			ps->v[n++] = *pr;
 	}
 	if (n != ps->n) {
 		ps->n = n;
@@ -64,10 +71,10 @@ static void filter(struct producers *ps, int64_t before_ms)
 
 void plog__producers_expire(struct producers *ps, int64_t before_ms)
 {
-	filter(ps, before_ms);
+	filter(ps, before_ms, -1);
 }
 
-static int by_time(const void *a, const void *b)
+static int by_value(const void *a, const void *b)
 {
 	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
 
@@ -77,15 +84,16 @@ static int by_time(const void *a, const void *b)
 /* The limit is reached: the eighth that was silent for longest is forgotten. */
 static void evict(struct producers *ps)
 {
-	int64_t *times = mem_alloc(ps->n * sizeof(*times));
+	int64_t *offsets = mem_alloc((ps->n + 1) * sizeof(*offsets));
 
 	for (uint32_t i = 0; i < ps->n; i++)
-		times[i] = ps->v[i].last_ts;
-	qsort(times, ps->n, sizeof(*times), by_time);
-	int64_t cut = times[ps->n / 8];
+		offsets[i] = last_offset(&ps->v[i]);
+	if (ps->n)
+		qsort(offsets, ps->n, sizeof(*offsets), by_value);
+	int64_t cut = ps->n ? offsets[ps->n / 8] : -1;
 
-	free(times);
-	filter(ps, cut + 1);
+	free(offsets);
+	filter(ps, INT64_MIN, cut + 1);
 }
 
 static struct producer *insert(struct producers *ps, int64_t id)
@@ -123,6 +131,8 @@ int plog__producer_check(const struct producers *ps, const struct log_batch *b, 
 
 	if (b->producer_epoch < 0 || b->first_seq < 0)
 		return PLOG_INVALID_RECORD;
+	if (!pr && ps->n_txns >= ps->max)
+		return PLOG_INVALID_REQUEST; /* all are in transactions: nobody can be forgotten */
 	if (!pr)
 		return PLOG_OK; /* forgotten or new: any sequence, as Kafka does since 2.5 */
 	if (b->producer_epoch < pr->epoch)
@@ -155,7 +165,7 @@ int plog__producer_check_marker(const struct producers *ps, const struct plog_ma
 	return m->coordinator_epoch < pr->coordinator_epoch ? PLOG_COORDINATOR_FENCED : PLOG_OK;
 }
 
-static struct producer *get(struct producers *ps, const struct log_batch *b)
+static struct producer *get(struct producers *ps, const struct log_batch *b, int64_t now_ms)
 {
 	struct producer *pr = plog__producer_find(ps, b->producer_id);
 
@@ -165,19 +175,21 @@ static struct producer *get(struct producers *ps, const struct log_batch *b)
 		pr->epoch = b->producer_epoch;
 		pr->n_batches = 0;
 	}
+	pr->seen_ms = now_ms;
 	if (b->max_ts > pr->last_ts)
 		pr->last_ts = b->max_ts;
 	return pr;
 }
 
-void plog__producer_apply(struct producers *ps, const struct log_batch *b, const struct plog_at *at)
+void plog__producer_apply(struct producers *ps, const struct log_batch *b, const struct plog_at *at, int64_t now_ms)
 {
-	struct producer *pr = get(ps, b);
+	struct producer *pr = get(ps, b, now_ms);
 
 	if (pr->n_batches == PLOG_PRODUCER_BATCHES)
 		memmove(pr->batches, pr->batches + 1, sizeof(pr->batches[0]) * --pr->n_batches);
 	pr->batches[pr->n_batches++] = (struct producer_batch){b->last, b->max_ts, b->first_seq, batch_last_seq(b)};
-	if (!(b->attrs & KAFKA_ATTR_TRANSACTIONAL) || pr->txn_first >= 0)
+	/* Compaction leaves empty batches for their sequence; their transactions are over. */
+	if (!(b->attrs & KAFKA_ATTR_TRANSACTIONAL) || pr->txn_first >= 0 || !b->count)
 		return;
 	pr->txn_first = b->base;
 	if (ps->n_txns == ps->cap_txns) {
@@ -188,9 +200,9 @@ void plog__producer_apply(struct producers *ps, const struct log_batch *b, const
 }
 
 bool plog__producer_apply_marker(struct producers *ps, const struct log_batch *b, int type, int32_t coordinator_epoch,
-				 struct plog_txn_entry *ret_abort)
+				 int64_t now_ms, struct plog_txn_entry *ret_abort)
 {
-	struct producer *pr = get(ps, b);
+	struct producer *pr = get(ps, b, now_ms);
 	int64_t first = pr->txn_first;
 
 	if (coordinator_epoch > pr->coordinator_epoch)
@@ -225,6 +237,7 @@ void plog__producers_encode(const struct producers *ps, int64_t offset, struct b
 
 		buf_u64(out, (uint64_t)pr->id);
 		buf_u64(out, (uint64_t)pr->last_ts);
+		buf_u64(out, (uint64_t)pr->seen_ms);
 		buf_u64(out, (uint64_t)pr->txn_first);
 		buf_u32(out, (uint32_t)pr->coordinator_epoch);
 		buf_u16(out, (uint16_t)pr->epoch);
@@ -249,6 +262,7 @@ void plog__producers_encode(const struct producers *ps, int64_t offset, struct b
 static void decode_producer(struct cursor *c, struct producer *pr)
 {
 	pr->last_ts = (int64_t)cursor_u64(c);
+	pr->seen_ms = (int64_t)cursor_u64(c);
 	pr->txn_first = (int64_t)cursor_u64(c);
 	pr->coordinator_epoch = (int32_t)cursor_u32(c);
 	pr->epoch = (int16_t)cursor_u16(c);

@@ -136,6 +136,8 @@ static void make_plan(const struct plog *p, const struct plog_read *r, struct pl
 			size = lim.pos;
 			end = lim.offset;
 		}
+		if (!size)
+			continue; /* compaction left nothing here */
 		if (plan->n)
 			bytes += size;
 		plan->v[plan->n++] = (struct view){plog__seg_ref(seg), size, end};

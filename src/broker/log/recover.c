@@ -189,6 +189,7 @@ struct replay {
 	struct plog_segment *seg; /* whose indexes are built; NULL: none */
 	int64_t seg_base, producers_from;
 	int64_t end; /* offset behind the last batch */
+	int64_t now_ms;
 };
 
 static int replay_batch(void *arg, const struct log_batch *b, const uint8_t *data, uint32_t pos)
@@ -206,10 +207,12 @@ static int replay_batch(void *arg, const struct log_batch *b, const uint8_t *dat
 			int type = b->size <= SCAN_WHOLE ? batch_marker(data, b->size, &coordinator_epoch) : -1;
 
 			if (type >= 0 &&
-			    plog__producer_apply_marker(r->producers, b, type, coordinator_epoch, &aborted) && r->seg)
+			    plog__producer_apply_marker(r->producers, b, type, coordinator_epoch, r->now_ms,
+							&aborted) &&
+			    r->seg)
 				plog__seg_note_abort(r->seg, &aborted);
 		} else {
-			plog__producer_apply(r->producers, b, &(struct plog_at){b->base, r->seg_base, pos});
+			plog__producer_apply(r->producers, b, &(struct plog_at){b->base, r->seg_base, pos}, r->now_ms);
 		}
 	}
 	r->end = b->last + 1;
@@ -230,6 +233,7 @@ static void drop_back(struct plog *p, uint32_t i)
 int plog__replay(struct plog *p, uint32_t i, uint32_t pos, int64_t producers_from, bool cut)
 {
 	struct replay r = {.producers = &p->producers,
+			   .now_ms = clock_now_ms(),
 			   .producers_from = producers_from,
 			   .end = pos ? producers_from : p->segs[i]->base};
 

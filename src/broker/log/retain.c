@@ -31,7 +31,7 @@ static bool expired(const struct plog *p, uint32_t i, int64_t bytes_left, int64_
 	int64_t end = plog__seg_end(p, i);
 
 	if (!seg->size)
-		return false;
+		return i + 1 < p->n_segs; /* compaction left nothing */
 	if (end <= p->start)
 		return true;
 	if (!p->cfg.cleanup_delete || end > plog__hw(p))

@@ -14,9 +14,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char deleted_suffix[] = "#deleted"; /* '#' is in no topic name */
-static const char created_suffix[] = "#new";
-
 static void set_defaults(struct plog_store_config *c)
 {
 	c->checkpoint_ms = c->checkpoint_ms ? c->checkpoint_ms : 10000;
@@ -331,14 +328,15 @@ void plog_store_close(struct plog_store **store)
 static int make_folder(struct plog *p, const char *name)
 {
 	struct plog_store *store = p->store;
-	char tmp[PLOG_PATH];
+	char tmp[32];
 
-	snprintf(tmp, sizeof(tmp), "%s%s", name, created_suffix);
+	/* Short, as the name of the topic may be as long as a file name can be; '#' is in none. */
+	snprintf(tmp, sizeof(tmp), "new#%u", atomic_fetch_add(&store->spare_seq, 1));
 	remove_tree(store, tmp);
 	if (mkdirat(store->dirfd, tmp, 0700))
 		return -1;
 	/* Made aside and renamed: a folder with a partition's name has a good meta file. */
-	snprintf(p->name, sizeof(p->name), "%s%s", name, created_suffix);
+	snprintf(p->name, sizeof(p->name), "%s", tmp);
 	int rc = plog__meta_save(p, false);
 
 	snprintf(p->name, sizeof(p->name), "%s", name);
@@ -411,7 +409,7 @@ int plog_store_commit(struct plog_store *store)
 
 int plog_store_delete(struct plog_store *store, struct plog *p)
 {
-	char gone[PLOG_PATH];
+	char gone[32];
 	bool mine = false;
 
 	pthread_mutex_lock(&p->writer);
@@ -428,8 +426,7 @@ int plog_store_delete(struct plog_store *store, struct plog *p)
 		p->code = PLOG_GONE;
 		pthread_mutex_unlock(&p->lock);
 		/* Under the lock, as the name may be made again at once. */
-		snprintf(gone, sizeof(gone), "%s.%u%s", p->name, atomic_fetch_add(&store->spare_seq, 1),
-			 deleted_suffix);
+		snprintf(gone, sizeof(gone), "deleted#%u", atomic_fetch_add(&store->spare_seq, 1));
 		if (renameat(store->dirfd, p->name, store->dirfd, gone))
 			remove_tree(store, p->name);
 	}
