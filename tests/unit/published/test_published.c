@@ -663,6 +663,28 @@ static void test_huge_count(void **state)
 	arena_free(a);
 }
 
+static void test_cert_value(void **state)
+{
+	struct pub_cert_key keys[] = {{STR("chain 1"), STR("key 1")}, {STR("chain 2"), STR("key 2")}};
+	struct pub_cert cert = {.min_version = 0x0303, .client_ca = STR("roots"), .keys = keys, .n_keys = 2}, got;
+	struct arena *a = arena_new(1 << 16);
+	struct buf b;
+
+	buf_init(&b, 1 << 16);
+	pub_cert_encode(&b, &cert);
+	assert_true(pub_cert_decode(buf_view(&b), a, &got));
+	assert_int_equal(got.min_version, 0x0303);
+	assert_str(got.client_ca, "roots");
+	assert_int_equal(got.n_keys, 2);
+	assert_str(got.keys[0].chain, "chain 1");
+	assert_str(got.keys[1].sealed_key, "key 2");
+	for (size_t n = 0; n < b.n; n++)
+		assert_false(pub_cert_decode(str_sub(buf_view(&b), 0, n), a, &got));
+	assert_false(pub_cert_decode(STR_NONE, a, &got));
+	buf_done(&b);
+	arena_free(a);
+}
+
 /* Values that were found are found again, or not, as every commit leaves them. */
 static void test_cache_sees_every_commit(void **state)
 {
@@ -749,7 +771,7 @@ int main(void)
 		TEST(test_keys),          TEST(test_batch),         TEST(test_walk),       TEST(test_two_processes),
 		TEST(test_killed_writer), TEST(test_killed_reader), TEST(test_full),       TEST(test_open_errors),
 		TEST(test_small_values),  TEST(test_api_value),     TEST(test_huge_count),
-		TEST(test_cache_sees_every_commit), TEST(test_cache_is_bounded),
+		TEST(test_cache_sees_every_commit), TEST(test_cache_is_bounded), TEST(test_cert_value),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
