@@ -375,7 +375,7 @@ static struct member *joining(struct group_coord *g, struct group *gr, const str
 
 static bool owned_within(const struct group_consumer_heartbeat *in, const struct part_set *s)
 {
-	for (size_t i = 0; i < in->n_owned; i++)
+	for (size_t i = 0; in->owned && i < in->n_owned; i++)
 		if (!group__parts_have(s, &in->owned[i]))
 			return false;
 	return in->owned;
@@ -400,7 +400,7 @@ static size_t subscription_bytes(const struct group_consumer_heartbeat *in)
 {
 	size_t n = 1000;
 
-	for (size_t i = 0; i < in->n_topics; i++)
+	for (size_t i = 0; in->topics && i < in->n_topics; i++)
 		n += in->topics[i].n + sizeof(struct str);
 	return n;
 }
@@ -422,7 +422,7 @@ static int16_t check(const struct group_coord *g, const struct group_consumer_he
 		*ret_why = "MemberId can't be empty.";
 	else if (joins && in->rebalance_timeout_ms < 0)
 		*ret_why = "RebalanceTimeoutMs must be provided in first request.";
-	else if (joins && (!in->owned || in->n_owned))
+	else if (joins && (!in->owned || in->n_owned > 0))
 		*ret_why = "TopicPartitions must be empty when (re-)joining.";
 	else if (joins && (!in->topics || !in->n_topics) && str_empty(in->regex))
 		*ret_why = "SubscribedTopicNames or SubscribedTopicRegex must be set in first request.";

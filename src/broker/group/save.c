@@ -197,7 +197,8 @@ static void settle_group(struct group_coord *g, struct group *gr, bool ok)
 		for (size_t i = 0; i < gr->n_gone_flying; i++)
 			coord_disown(&gr->gone[i]);
 		gr->n_gone -= gr->n_gone_flying;
-		memmove(gr->gone, gr->gone + gr->n_gone_flying, gr->n_gone * sizeof(*gr->gone));
+		if (gr->n_gone)
+			memmove(gr->gone, gr->gone + gr->n_gone_flying, gr->n_gone * sizeof(*gr->gone));
 	} else if (gr->n_gone) {
 		list(g, gr);
 	}
