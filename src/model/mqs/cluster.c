@@ -1,0 +1,478 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/mqs/cluster.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "model/mqs/cluster_priv.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define PROBE_MS 2000
+#define MAX_ENTRIES 1000 /* settings of a topic that a change carries over */
+
+/* The library connects in the background and retries for as long as a call may last. That nobody listens is known at
+ * once. */
+static bool answers(const char *host, const char *port)
+{
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list = NULL;
+	bool yes = false;
+
+	if (getaddrinfo(host, port, &hints, &list))
+		return false;
+	for (struct addrinfo *a = list; a && !yes; a = a->ai_next) {
+		int fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), error = 0;
+		socklen_t size = sizeof(error);
+		struct pollfd p = {.fd = fd, .events = POLLOUT};
+
+		if (fd < 0)
+			continue;
+		if (connect(fd, a->ai_addr, a->ai_addrlen) == 0)
+			yes = true;
+		else if (errno == EINPROGRESS && poll(&p, 1, PROBE_MS) == 1)
+			yes = getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == 0;
+		close(fd);
+	}
+	freeaddrinfo(list);
+	return yes;
+}
+
+static int away(struct model *m)
+{
+	return err_set_retriable(&m->err, ERR_MQS_005000053, "Kafka at %.*s does not answer",
+				 STR_FMT(m->settings->mqs_servers));
+}
+
+static int probe(struct model *m)
+{
+	struct str rest = m->settings->mqs_servers;
+
+	while (rest.p) {
+		struct str server = str_trim(str_cut(&rest, ','));
+		size_t colon = server.n;
+
+		while (colon && server.p[colon - 1] != ':')
+			colon--;
+		if (colon < 2)
+			continue;
+		struct str host = str_sub(server, 0, colon - 1);
+
+		if (host.p[0] == '[' && host.n > 2)
+			host = str_sub(host, 1, host.n - 1);
+		if (answers(arena_cstr(m->arena, host), arena_cstr(m->arena, str_sub(server, colon, server.n))))
+			return 0;
+	}
+	return away(m);
+}
+
+void cluster__set(rd_kafka_conf_t *conf, const char *name, const char *value)
+{
+	char why[256];
+
+	if (rd_kafka_conf_set(conf, name, value, why, sizeof(why)) != RD_KAFKA_CONF_OK) {
+		log_error("librdkafka: %s", why);
+		abort();
+	}
+}
+
+static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+{
+	log_debug("librdkafka: %s: %s", facility, text);
+}
+
+/* A user's value, which the library may refuse. */
+static int set(struct model *m, rd_kafka_conf_t *conf, const char *name, struct str value)
+{
+	char why[256];
+
+	if (rd_kafka_conf_set(conf, name, arena_cstr(m->arena, value), why, sizeof(why)) == RD_KAFKA_CONF_OK)
+		return 0;
+	return err_set(&m->err, ERR_MQS_005000070, "the settings mqs.* do not fit: %s", name);
+}
+
+static int set_security(struct model *m, rd_kafka_conf_t *conf)
+{
+	const struct model_settings *s = m->settings;
+	struct str ca = s->mqs_ca_file.n ? s->mqs_ca_file
+					 : arena_fmt(m->arena, "%.*s/tls/ca.pem", STR_FMT(s->data_dir));
+	int rc = set(m, conf, "security.protocol", s->mqs_protocol);
+
+	if (rc == 0 && str_contains(s->mqs_protocol, STR("ssl")))
+		rc = set(m, conf, "ssl.ca.location", ca);
+	if (rc || !s->mqs_user.n)
+		return rc;
+	rc = set(m, conf, "sasl.mechanism", s->mqs_mechanism);
+	if (rc == 0)
+		rc = set(m, conf, "sasl.username", s->mqs_user);
+	return rc ? rc : set(m, conf, "sasl.password", s->mqs_password);
+}
+
+rd_kafka_conf_t *cluster__conf(struct model *m)
+{
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+
+	rd_kafka_conf_set_log_cb(conf, on_log);
+	cluster__set(conf, "client.id", "appia");
+	cluster__set(conf, "socket.timeout.ms", "10000");
+	cluster__set(conf, "reconnect.backoff.max.ms", "500");
+	cluster__set(conf, "log.connection.close", "false");
+	cluster__set(conf, "topic.metadata.refresh.interval.ms", "-1");
+	if (set(m, conf, "bootstrap.servers", m->settings->mqs_servers) || set_security(m, conf)) {
+		rd_kafka_conf_destroy(conf);
+		return NULL;
+	}
+	return conf;
+}
+
+int cluster__handle(struct model *m, rd_kafka_t **ret)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	static rd_kafka_t *shared; /* as long as the process: settings do not change in between */
+	char why[256];
+	int rc = probe(m);
+
+	if (rc)
+		return rc;
+	pthread_mutex_lock(&lock);
+	if (!shared) {
+		rd_kafka_conf_t *conf = cluster__conf(m);
+
+		shared = conf ? rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof(why)) : NULL;
+		if (conf && !shared) {
+			rd_kafka_conf_destroy(conf);
+			err_set(&m->err, ERR_MQS_005000070, "%s", why);
+		}
+	}
+	*ret = shared;
+	pthread_mutex_unlock(&lock);
+	return *ret ? 0 : m->err.code;
+}
+
+int cluster__fault(struct model *m, rd_kafka_resp_err_t code, const char *text)
+{
+	switch (code) {
+	case RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS:
+		return CLUSTER_EXISTS;
+	case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+	case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+	case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+	case RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND:
+		return CLUSTER_UNKNOWN;
+	case RD_KAFKA_RESP_ERR_NON_EMPTY_GROUP:
+	case RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID:
+	case RD_KAFKA_RESP_ERR_GROUP_SUBSCRIBED_TO_TOPIC:
+		return CLUSTER_BUSY;
+	case RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR:
+		return err_set(&m->err, ERR_MQS_00400861, NULL);
+	case RD_KAFKA_RESP_ERR_INVALID_PARTITIONS:
+		return err_set(&m->err, ERR_MQS_00400102, NULL);
+	case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
+		return err_set(&m->err, ERR_MQS_00400101, NULL);
+	case RD_KAFKA_RESP_ERR__TIMED_OUT:
+	case RD_KAFKA_RESP_ERR__TRANSPORT:
+	case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
+	case RD_KAFKA_RESP_ERR__RESOLVE:
+	case RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT:
+	case RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE:
+	case RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS:
+	case RD_KAFKA_RESP_ERR_NOT_COORDINATOR:
+	case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:
+		return away(m);
+	default:
+		return err_set(&m->err, ERR_MQS_005000020, "Kafka refused it: %s",
+			       text && *text ? text : rd_kafka_err2str(code));
+	}
+}
+
+int cluster__begin(struct model *m, struct cluster_ask *ask, rd_kafka_admin_op_t op)
+{
+	char why[256];
+
+	*ask = (struct cluster_ask){0};
+	int rc = cluster__handle(m, &ask->rk);
+
+	if (rc)
+		return rc;
+	ask->queue = rd_kafka_queue_new(ask->rk);
+	ask->options = rd_kafka_AdminOptions_new(ask->rk, op);
+	rd_kafka_AdminOptions_set_request_timeout(ask->options, CLUSTER_WAIT_MS, why, sizeof(why));
+	if (op == RD_KAFKA_ADMIN_OP_CREATETOPICS || op == RD_KAFKA_ADMIN_OP_DELETETOPICS ||
+	    op == RD_KAFKA_ADMIN_OP_CREATEPARTITIONS)
+		rd_kafka_AdminOptions_set_operation_timeout(ask->options, CLUSTER_WAIT_MS / 2, why, sizeof(why));
+	return 0;
+}
+
+int cluster__await(struct model *m, struct cluster_ask *ask)
+{
+	ask->event = rd_kafka_queue_poll(ask->queue, CLUSTER_WAIT_MS + 1000);
+	if (!ask->event)
+		return away(m);
+	rd_kafka_resp_err_t code = rd_kafka_event_error(ask->event);
+
+	return code ? cluster__fault(m, code, rd_kafka_event_error_string(ask->event)) : 0;
+}
+
+void cluster__end(struct cluster_ask *ask)
+{
+	if (ask->event)
+		rd_kafka_event_destroy(ask->event);
+	if (ask->options)
+		rd_kafka_AdminOptions_destroy(ask->options);
+	if (ask->queue)
+		rd_kafka_queue_destroy(ask->queue);
+}
+
+static void read_topic(struct model *m, const rd_kafka_metadata_topic_t *t, struct cluster_topic *ret)
+{
+	*ret = (struct cluster_topic){.name = arena_str(m->arena, str_of(t->topic)),
+				      .partitions = t->partition_cnt,
+				      .replication = t->partition_cnt ? t->partitions[0].replica_cnt : 0};
+}
+
+int cluster_topics(struct model *m, struct cluster_topic **ret, size_t *ret_n)
+{
+	const rd_kafka_metadata_t *md;
+	rd_kafka_t *rk;
+	int rc = cluster__handle(m, &rk);
+
+	if (rc)
+		return rc;
+	rd_kafka_resp_err_t code = rd_kafka_metadata(rk, 1, NULL, &md, CLUSTER_WAIT_MS);
+
+	if (code)
+		return cluster__fault(m, code, NULL);
+	*ret_n = (size_t)md->topic_cnt;
+	*ret = ARENA_ARRAY(m->arena, struct cluster_topic, *ret_n + 1);
+	for (size_t i = 0; i < *ret_n; i++)
+		read_topic(m, &md->topics[i], &(*ret)[i]);
+	rd_kafka_metadata_destroy(md);
+	return 0;
+}
+
+/* All topics are asked for, because asking for one by name makes it where Kafka is told to make topics by itself. */
+int cluster_topic(struct model *m, struct str name, struct cluster_topic *ret)
+{
+	struct cluster_topic *list;
+	size_t n;
+	int rc = cluster_topics(m, &list, &n);
+
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		if (str_eq(list[i].name, name)) {
+			*ret = list[i];
+			return 0;
+		}
+	return rc ? rc : CLUSTER_UNKNOWN;
+}
+
+static int brokers(struct model *m, rd_kafka_t *rk, int *ret)
+{
+	const rd_kafka_metadata_t *md;
+	rd_kafka_resp_err_t code = rd_kafka_metadata(rk, 0, NULL, &md, CLUSTER_WAIT_MS);
+
+	if (code)
+		return cluster__fault(m, code, NULL);
+	*ret = md->broker_cnt;
+	rd_kafka_metadata_destroy(md);
+	return 0;
+}
+
+/* The requests here name one topic: so does the answer. */
+static int topic_result(struct model *m, const rd_kafka_topic_result_t **list, size_t n)
+{
+	if (n != 1)
+		return err_set(&m->err, ERR_MQS_005000020, "Kafka's answer is not about the topic");
+	rd_kafka_resp_err_t code = rd_kafka_topic_result_error(list[0]);
+
+	return code ? cluster__fault(m, code, rd_kafka_topic_result_error_string(list[0])) : 0;
+}
+
+int cluster_topic_create(struct model *m, const struct cluster_topic *topic, const struct cluster_config *configs,
+			 size_t n)
+{
+	rd_kafka_NewTopic_t *fresh = NULL;
+	struct cluster_ask ask;
+	char why[256];
+	int copies = 1;
+	size_t results = 0;
+	int rc = cluster__begin(m, &ask, RD_KAFKA_ADMIN_OP_CREATETOPICS);
+
+	if (rc == 0)
+		rc = brokers(m, ask.rk, &copies);
+	if (rc)
+		goto out;
+	if (topic->replication < copies)
+		copies = (int)topic->replication;
+	fresh = rd_kafka_NewTopic_new(arena_cstr(m->arena, topic->name), (int)topic->partitions, copies, why,
+				      sizeof(why));
+	if (!fresh) {
+		rc = err_set(&m->err, ERR_MQS_00400062, "%s", why);
+		goto out;
+	}
+	for (size_t i = 0; i < n; i++)
+		if (configs[i].value.p)
+			rd_kafka_NewTopic_set_config(fresh, configs[i].name, arena_cstr(m->arena, configs[i].value));
+	rd_kafka_CreateTopics(ask.rk, &fresh, 1, ask.options, ask.queue);
+	rc = cluster__await(m, &ask);
+	if (rc == 0) {
+		const rd_kafka_topic_result_t **list = rd_kafka_CreateTopics_result_topics(
+			rd_kafka_event_CreateTopics_result(ask.event), &results);
+
+		rc = topic_result(m, list, results);
+	}
+out:
+	if (fresh)
+		rd_kafka_NewTopic_destroy(fresh);
+	cluster__end(&ask);
+	return rc;
+}
+
+int cluster_topic_delete(struct model *m, struct str name)
+{
+	struct cluster_ask ask;
+	size_t n = 0;
+	int rc = cluster__begin(m, &ask, RD_KAFKA_ADMIN_OP_DELETETOPICS);
+
+	if (rc == 0) {
+		rd_kafka_DeleteTopic_t *old = rd_kafka_DeleteTopic_new(arena_cstr(m->arena, name));
+
+		rd_kafka_DeleteTopics(ask.rk, &old, 1, ask.options, ask.queue);
+		rc = cluster__await(m, &ask);
+		rd_kafka_DeleteTopic_destroy(old);
+	}
+	if (rc == 0) {
+		const rd_kafka_topic_result_t **list = rd_kafka_DeleteTopics_result_topics(
+			rd_kafka_event_DeleteTopics_result(ask.event), &n);
+
+		rc = topic_result(m, list, n);
+	}
+	cluster__end(&ask);
+	return rc;
+}
+
+int cluster_topic_grow(struct model *m, struct str name, int64_t partitions)
+{
+	struct cluster_ask ask;
+	char why[256];
+	size_t n = 0;
+	int rc = cluster__begin(m, &ask, RD_KAFKA_ADMIN_OP_CREATEPARTITIONS);
+
+	if (rc == 0) {
+		rd_kafka_NewPartitions_t *more = rd_kafka_NewPartitions_new(
+			arena_cstr(m->arena, name), (size_t)partitions, why, sizeof(why));
+
+		rd_kafka_CreatePartitions(ask.rk, &more, 1, ask.options, ask.queue);
+		rc = cluster__await(m, &ask);
+		rd_kafka_NewPartitions_destroy(more);
+	}
+	if (rc == 0) {
+		const rd_kafka_topic_result_t **list = rd_kafka_CreatePartitions_result_topics(
+			rd_kafka_event_CreatePartitions_result(ask.event), &n);
+
+		rc = topic_result(m, list, n);
+	}
+	cluster__end(&ask);
+	return rc;
+}
+
+/* The settings that the topic has of its own: altering them all is the only way that every Kafka knows, so what is not
+ * to change is said again. */
+static int own_configs(struct model *m, struct str name, rd_kafka_ConfigResource_t *ret)
+{
+	rd_kafka_ConfigResource_t *asked =
+		rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, arena_cstr(m->arena, name));
+	struct cluster_ask ask;
+	size_t n = 0;
+	int rc = cluster__begin(m, &ask, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
+
+	if (rc == 0) {
+		rd_kafka_DescribeConfigs(ask.rk, &asked, 1, ask.options, ask.queue);
+		rc = cluster__await(m, &ask);
+	}
+	if (rc == 0) {
+		const rd_kafka_ConfigResource_t **list = rd_kafka_DescribeConfigs_result_resources(
+			rd_kafka_event_DescribeConfigs_result(ask.event), &n);
+		rd_kafka_resp_err_t code = n == 1 ? rd_kafka_ConfigResource_error(list[0])
+						  : RD_KAFKA_RESP_ERR__BAD_MSG;
+
+		rc = code ? cluster__fault(m, code, NULL) : 0;
+		const rd_kafka_ConfigEntry_t **entries = rc ? NULL : rd_kafka_ConfigResource_configs(list[0], &n);
+
+		for (size_t i = 0; rc == 0 && i < n && i < MAX_ENTRIES; i++)
+			if (rd_kafka_ConfigEntry_source(entries[i]) == RD_KAFKA_CONFIG_SOURCE_DYNAMIC_TOPIC_CONFIG &&
+			    rd_kafka_ConfigEntry_value(entries[i]))
+				rd_kafka_ConfigResource_set_config(ret, rd_kafka_ConfigEntry_name(entries[i]),
+								   rd_kafka_ConfigEntry_value(entries[i]));
+	}
+	cluster__end(&ask);
+	rd_kafka_ConfigResource_destroy(asked);
+	return rc;
+}
+
+/* The library has no way to take an entry back: it is built up again without what goes back to the default. */
+static rd_kafka_ConfigResource_t *merged(struct model *m, struct str name, const rd_kafka_ConfigResource_t *own,
+					 const struct cluster_config *configs, size_t n)
+{
+	rd_kafka_ConfigResource_t *out =
+		rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, arena_cstr(m->arena, name));
+	size_t n_own = 0;
+	const rd_kafka_ConfigEntry_t **entries = rd_kafka_ConfigResource_configs(own, &n_own);
+
+	for (size_t i = 0; i < n_own; i++) {
+		const char *key = rd_kafka_ConfigEntry_name(entries[i]);
+		bool changes = false;
+
+		for (size_t k = 0; k < n; k++)
+			changes |= str_is(str_of(key), configs[k].name);
+		if (!changes)
+			rd_kafka_ConfigResource_set_config(out, key, rd_kafka_ConfigEntry_value(entries[i]));
+	}
+	for (size_t k = 0; k < n; k++)
+		if (configs[k].value.p)
+			rd_kafka_ConfigResource_set_config(out, configs[k].name,
+							   arena_cstr(m->arena, configs[k].value));
+	return out;
+}
+
+static int alter(struct model *m, rd_kafka_ConfigResource_t *resource)
+{
+	struct cluster_ask ask;
+	size_t n = 0;
+	int rc = cluster__begin(m, &ask, RD_KAFKA_ADMIN_OP_ALTERCONFIGS);
+
+	if (rc == 0) {
+		rd_kafka_AlterConfigs(ask.rk, &resource, 1, ask.options, ask.queue);
+		rc = cluster__await(m, &ask);
+	}
+	if (rc == 0) {
+		const rd_kafka_ConfigResource_t **list = rd_kafka_AlterConfigs_result_resources(
+			rd_kafka_event_AlterConfigs_result(ask.event), &n);
+		rd_kafka_resp_err_t code = n == 1 ? rd_kafka_ConfigResource_error(list[0])
+						  : RD_KAFKA_RESP_ERR__BAD_MSG;
+
+		if (code)
+			rc = cluster__fault(m, code, n == 1 ? rd_kafka_ConfigResource_error_string(list[0]) : NULL);
+	}
+	cluster__end(&ask);
+	return rc;
+}
+
+int cluster_topic_configure(struct model *m, struct str name, const struct cluster_config *configs, size_t n)
+{
+	rd_kafka_ConfigResource_t *own =
+		rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, arena_cstr(m->arena, name));
+	int rc = own_configs(m, name, own);
+
+	if (rc == 0) {
+		rd_kafka_ConfigResource_t *all = merged(m, name, own, configs, n);
+
+		rc = alter(m, all);
+		rd_kafka_ConfigResource_destroy(all);
+	}
+	rd_kafka_ConfigResource_destroy(own);
+	return rc;
+}

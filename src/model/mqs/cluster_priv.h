@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef MODEL_MQS_CLUSTER_PRIV_H
+#define MODEL_MQS_CLUSTER_PRIV_H
+
+#include "model/mqs/cluster.h"
+
+#include <librdkafka/rdkafka.h>
+
+/* Settings of a connection to the cluster, or NULL with m->err. The caller hands it to rd_kafka_new() or destroys it. */
+rd_kafka_conf_t *cluster__conf(struct model *m);
+/* Sets one; our own names and values only: a refusal is a bug. */
+void cluster__set(rd_kafka_conf_t *conf, const char *name, const char *value);
+/* The connection that all administrative calls share; made at the first use. */
+int cluster__handle(struct model *m, rd_kafka_t **ret);
+/* Puts an error of the library into m->err, or returns one of CLUSTER_*. */
+int cluster__fault(struct model *m, rd_kafka_resp_err_t code, const char *text);
+
+/* One administrative request: begin, call the API with ask.rk, ask.options, ask.queue; await; read ask.event; end. */
+struct cluster_ask {
+	rd_kafka_t *rk;
+	rd_kafka_queue_t *queue;
+	rd_kafka_AdminOptions_t *options;
+	rd_kafka_event_t *event;
+};
+int cluster__begin(struct model *m, struct cluster_ask *ask, rd_kafka_admin_op_t op);
+int cluster__await(struct model *m, struct cluster_ask *ask);
+void cluster__end(struct cluster_ask *ask);
+
+#endif
