@@ -12,9 +12,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(__file__))
 
 from backend import Backend  # noqa: E402
-from harness import ENV, Gateway, Published  # noqa: E402
-
-GROUP = 'group1'
+from harness import ENV, GROUP, Gateway, Published  # noqa: E402
 
 
 class World:

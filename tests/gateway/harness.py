@@ -15,6 +15,7 @@ REQUEST, CONSTANT, SYSTEM = 0, 1, 2
 NONE, APP, IAM, AUTHORIZER = 0, 1, 2, 3
 HTTP, MOCK, LIVEDATA = 0, 1, 2
 ENV = 'env-release'
+GROUP = 'group1'
 
 
 def find(name, variable):

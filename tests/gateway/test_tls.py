@@ -7,8 +7,7 @@ import subprocess
 
 import pytest
 
-from conftest import GROUP
-from harness import MOCK, Answer
+from harness import GROUP, MOCK, Answer
 
 CURVE = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1']
 RSA = ['-newkey', 'rsa:2048']
