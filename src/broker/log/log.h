@@ -266,9 +266,10 @@ struct plog_read {
 	int64_t high_watermark, last_stable, start;
 };
 
-/* Finds what is to be sent from offset on: whole batches, the first holding offset, at most max_bytes.
- * Nothing at the high watermark (or last stable offset). The slices must be given back with plog_read_done(); until then they may be read with sendfile() or pread() whatever happens to the
- * partition, except plog_truncate(). PLOG_OFFSET_OUT_OF_RANGE (the watermarks are filled then, too). Any thread. */
+/* Finds what is to be sent from offset on: whole batches, the first holding offset, at most max_bytes. Nothing at the
+ * high watermark (or last stable offset). The slices must be given back with plog_read_done(); until then they may be
+ * read with sendfile() or pread() whatever happens to the partition, except plog_truncate(). PLOG_OFFSET_OUT_OF_RANGE
+ * (the watermarks are filled then, too). Any thread. */
 int plog_read(struct plog *p, struct plog_read *r);
 void plog_read_done(struct plog_read *r);
 

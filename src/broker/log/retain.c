@@ -65,35 +65,46 @@ bool plog__retain(struct plog *p, int64_t now_ms)
 	return true;
 }
 
-static int delete_before(struct plog *p, int64_t offset)
+/* Segments that lie wholly below the log start offset, the active one aside. */
+static uint32_t below_start(const struct plog *p)
 {
 	uint32_t n = 0;
 
-	pthread_mutex_lock(&p->lock);
-	int64_t before = p->start;
+	while (n + 1 < p->n_segs && p->segs[n + 1]->base <= p->start)
+		n++;
+	return n;
+}
 
-	if (offset == -1)
-		offset = plog__hw(p);
-	if (offset < 0 || offset > plog__hw(p)) {
-		pthread_mutex_unlock(&p->lock);
-		return PLOG_OFFSET_OUT_OF_RANGE;
-	}
-	if (offset > p->start)
+static int delete_before(struct plog *p, int64_t offset)
+{
+	pthread_mutex_lock(&p->lock);
+	int64_t before = p->start, hw = plog__hw(p);
+
+	offset = offset == -1 ? hw : offset;
+	if (offset > before && offset <= hw)
 		p->start = offset;
 	pthread_mutex_unlock(&p->lock);
-	if (p->start == before)
+	if (offset < 0 || offset > hw)
+		return PLOG_OFFSET_OUT_OF_RANGE;
+	if (offset <= before)
 		return PLOG_OK;
-	if (plog__meta_save(p, false)) {
+	int rc = plog__meta_save(p, false);
+
+	/* A full disk must not be in the way of making room. */
+	if (rc) {
+		plog__drop_front(p, below_start(p));
+		rc = plog__meta_save(p, false);
+	}
+	if (rc) {
 		pthread_mutex_lock(&p->lock);
-		p->start = before;
+		p->start = before > p->segs[0]->base ? before : p->segs[0]->base;
 		pthread_mutex_unlock(&p->lock);
 		return PLOG_STORAGE;
 	}
-	if (p->start == p->end.offset && plog__roll(p, plog__active(p)->created_ms))
-		return PLOG_OK; /* the records are gone; their space goes with the next roll */
-	while (n + 1 < p->n_segs && p->segs[n + 1]->base <= p->start)
-		n++;
-	plog__drop_front(p, n);
+	/* When that fails the records are gone all the same; their space goes with the next roll. */
+	if (p->start == p->end.offset)
+		plog__roll(p, plog__active(p)->created_ms);
+	plog__drop_front(p, below_start(p));
 	return PLOG_OK;
 }
 
