@@ -48,7 +48,7 @@ static int away(struct model *m)
 				 STR_FMT(m->settings->mqs_servers));
 }
 
-static int probe(struct model *m)
+int cluster_ping(struct model *m)
 {
 	struct str rest = m->settings->mqs_servers;
 
@@ -134,7 +134,7 @@ int cluster__handle(struct model *m, rd_kafka_t **ret)
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	static rd_kafka_t *shared; /* as long as the process: settings do not change in between */
 	char why[256];
-	int rc = probe(m);
+	int rc = cluster_ping(m);
 
 	if (rc)
 		return rc;

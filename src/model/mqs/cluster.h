@@ -23,6 +23,9 @@ struct cluster_config {
 	struct str value;
 };
 
+/* Does anybody listen? */
+int cluster_ping(struct model *m);
+
 /* Internal topics too. */
 int cluster_topics(struct model *m, struct cluster_topic **ret, size_t *ret_n);
 /* CLUSTER_UNKNOWN. */

@@ -9,7 +9,7 @@
 static const struct publish_kind *const kinds[] = {
 	&publish_user,     &publish_access_key, &publish_app, &publish_datasource, &publish_livedata,
 	&publish_app_code, &publish_api,        &publish_app_auth, &publish_route,      &publish_group,
-	&publish_host,     &publish_debug,
+	&publish_host,     &publish_debug,      &publish_mqs_right,
 };
 
 struct row {

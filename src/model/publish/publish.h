@@ -23,6 +23,7 @@ extern const struct publish_kind publish_user, publish_access_key; /* model/iam/
 extern const struct publish_kind publish_app;                      /* model/public/publish.c */
 extern const struct publish_kind publish_datasource;               /* model/fdi/publish.c */
 extern const struct publish_kind publish_livedata;                 /* model/livedata/publish.c */
+extern const struct publish_kind publish_mqs_right;                /* model/mqs/publish.c; key: a topic's name */
 /* model/apic/publish.h says what their keys are */
 extern const struct publish_kind publish_api, publish_route, publish_group, publish_host;
 extern const struct publish_kind publish_app_auth, publish_app_code, publish_debug;

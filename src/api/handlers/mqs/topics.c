@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/api.h"
+#include "api_mqs.h"
+#include "model/mqs/topic.h"
+
+int mqs_list_mqs_instance_topics(struct api_call *call, const struct mqs_list_mqs_instance_topics_in *in,
+				 struct mqs_topic_list *out)
+{
+	return topic_list(&call->m, in, out);
+}
+
+int mqs_create_mqs_instance_topic(struct api_call *call, const struct mqs_create_mqs_instance_topic_in *in,
+				  struct mqs_topic_name *out)
+{
+	out->name = in->body->name;
+	return topic_create(&call->m, in->instance_id, in->body);
+}
+
+int mqs_update_mqs_instance_topic(struct api_call *call, const struct mqs_update_mqs_instance_topic_in *in)
+{
+	return topic_update(&call->m, in->instance_id, &in->body->topics);
+}
+
+int mqs_delete_mqs_instance_topic(struct api_call *call, const struct mqs_delete_mqs_instance_topic_in *in,
+				  struct mqs_topic_deletion_list *out)
+{
+	struct str_array names = {ARENA_ARRAY(call->m.arena, struct str, in->name.n + 1), 0};
+	struct str rest = in->name;
+
+	while (rest.p) {
+		struct str name = str_trim(str_cut(&rest, ','));
+
+		if (name.n)
+			names.v[names.n++] = name;
+	}
+	return topic_delete(&call->m, in->instance_id, &names, out);
+}
+
+int mqs_batch_delete_mqs_instance_topic(struct api_call *call, const struct mqs_batch_delete_mqs_instance_topic_in *in,
+					struct mqs_topic_deletion_list *out)
+{
+	return topic_delete(&call->m, in->instance_id, &in->body->topics, out);
+}
