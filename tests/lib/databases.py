@@ -136,8 +136,8 @@ class MariaDB(Server):
     def __init__(self):
         super().__init__('mysql')
         self.socket = os.path.join(self.dir, 's')
-        self._run(_program('mariadb-install-db'), '--no-defaults', f'--datadir={self.data}', '--skip-test-db',
-                  '--auth-root-authentication-method=normal')
+        self._run(_program('mariadb-install-db'), '--no-defaults', f'--datadir={self.data}', f'--tmpdir={self.dir}',
+                  '--skip-test-db', '--auth-root-authentication-method=normal')
         self.start()
         self.sql(f"CREATE DATABASE {self.database} CHARACTER SET utf8mb4; "
                  f"CREATE USER {self.user}@'%' IDENTIFIED BY '{self.password}'; "
@@ -145,8 +145,8 @@ class MariaDB(Server):
                  f"''@'{socket.gethostname()}'", database='mysql')
 
     def command(self):
-        return [_program('mariadbd'), '--no-defaults', f'--datadir={self.data}', f'--socket={self.socket}',
-                f'--port={self.port}', '--bind-address=127.0.0.1', '--innodb-flush-log-at-trx-commit=0',
+        return [_program('mariadbd'), '--no-defaults', f'--datadir={self.data}', f'--tmpdir={self.dir}',
+                f'--socket={self.socket}', f'--port={self.port}', '--bind-address=127.0.0.1', '--innodb-flush-log-at-trx-commit=0',
                 '--innodb-buffer-pool-size=32M', '--performance-schema=OFF', '--skip-name-resolve',
                 '--max-connections=200']
 
