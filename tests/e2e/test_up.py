@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+from lib import databases
 from lib.apic import V2, ok
 from lib.appiad import wait_for
 from lib.platform import Platform, processes
@@ -195,6 +196,29 @@ def test_file_of_settings_is_obeyed():
     assert p.credentials['project_name'] == 'from-environment', 'the environment wins'
     group = ok(p.call('POST', V2 + '/api-groups', {'name': 'group_of_domain'}), 201)
     assert group['sl_domain'].endswith('.apis.example.org')
+    p.stop()
+
+
+def test_system_of_record_in_postgresql():
+    """The same platform with its data in a server: first start, kill -9 of the control plane, second start."""
+    db = databases.postgres()
+    db.sql('DROP DATABASE IF EXISTS appia_store', database='postgres')
+    db.sql('CREATE DATABASE appia_store', database='postgres')
+    password = db.password.replace('-', '%2D')
+    p = Platform(env={'APPIA_STORE_URL': f'postgresql://{db.user}:{password}@{db.host}:{db.port}/appia_store'})
+    run_curl(p)
+    made = ok(p.call('POST', APPS, {'name': 'in a server'}), 201)
+    before = p.children()['appiad']
+    os.kill(before, signal.SIGKILL)
+    wait_for(lambda: p.children().get('appiad', before) != before and p.raw('GET', '/').status < 400, 20, 'appiad')
+    assert ok(p.call('GET', f'{APPS}/{made["id"]}')) == made
+    assert p.cli('published', 'verify').stdout.strip() == '0 differences'
+    p.stop(keep=True)
+    assert not os.path.exists(p.home + '/appia.db')
+    p.start()
+    assert ok(p.call('GET', f'{APPS}/{made["id"]}')) == made
+    run_curl(p)
+    assert db.password not in p.logs()
     p.stop()
 
 

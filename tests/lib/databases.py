@@ -146,7 +146,8 @@ class MariaDB(Server):
 
     def command(self):
         return [_program('mariadbd'), '--no-defaults', f'--datadir={self.data}', f'--tmpdir={self.dir}',
-                f'--socket={self.socket}', f'--port={self.port}', '--bind-address=127.0.0.1', '--innodb-flush-log-at-trx-commit=0',
+                f'--socket={self.socket}', f'--port={self.port}', '--bind-address=127.0.0.1',
+                '--innodb-flush-log-at-trx-commit=0',
                 '--innodb-buffer-pool-size=32M', '--performance-schema=OFF', '--skip-name-resolve',
                 '--max-connections=200']
 
