@@ -6,9 +6,8 @@ import subprocess
 
 import pytest
 
-from conftest import store_settings
 from lib.apic import PUBLIC, app, member, ok, refused, user
-from lib.appiad import BUILD, Appiad
+from lib.appiad import BUILD, Appiad, store_settings
 from lib.kafka import start_apache_kafka, tool
 
 MQS = '/v2/{project_id}/mqs/instances/{instance_id}'

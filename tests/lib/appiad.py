@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import time
+import uuid
 from urllib.parse import urlencode
 
 BUILD = os.environ.get('APPIA_BUILD', os.path.join(os.path.dirname(__file__), '..', '..', 'build-dev'))
@@ -65,6 +66,17 @@ def wait_for(condition, seconds=30, what='condition'):
             return value
         time.sleep(0.01)
     raise AssertionError(f'{what} did not come true in {seconds} s')
+
+
+def store_settings():
+    """SQLite, or with APPIA_TEST_STORE=postgresql a fresh database on a private server."""
+    if os.environ.get('APPIA_TEST_STORE') != 'postgresql':
+        return {}
+    from lib.databases import postgres
+    server, name = postgres(), 't' + uuid.uuid4().hex
+    server.sql(f'CREATE DATABASE {name}')
+    c = server.content
+    return {'APPIA_STORE_URL': f'postgresql://{c["user_name"]}:{c["password"]}@{c["host"]}:{c["port"]}/{name}'}
 
 
 class Appiad:
