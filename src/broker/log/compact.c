@@ -247,7 +247,8 @@ static int next_batch(struct compaction *c, struct log_batch *ret_b)
 	uint8_t head[KAFKA_BATCH_SIZE];
 	int fd = plog__seg_fd(c->p, seg);
 
-	if (c->pos >= seg->size)
+	/* Retention may have taken the segment meanwhile: there is nothing to be read, and nothing to be exchanged. */
+	if (c->pos >= seg->size || (fd < 0 && errno == ENOENT))
 		return 0;
 	if (fd < 0 || plog__read_at(fd, head, sizeof(head), c->pos) || !batch_parse(head, ret_b) ||
 	    ret_b->size > seg->size - c->pos || ret_b->size > PLOG_BATCH_MAX)
@@ -522,6 +523,7 @@ static bool exchange(struct compaction *c)
 	return same;
 }
 
+/* 1: the group is not there any more. */
 static int swap_files(struct compaction *c)
 {
 	struct plog *p = c->p;
@@ -531,7 +533,7 @@ static int swap_files(struct compaction *c)
 	/* Readers that still have the old segments need their files open: the names go. */
 	for (uint32_t i = 0; i < c->group_n; i++) {
 		if (plog__seg_fd(p, c->segs[c->group_from + i]) < 0)
-			return -1;
+			return errno == ENOENT ? 1 : -1;
 	}
 	cleaned_path(from, c);
 	snprintf(swap, sizeof(swap), "%s/%020" PRId64 "-%020" PRId64 ".swap", p->name, c->into->base, end);
@@ -541,7 +543,7 @@ static int swap_files(struct compaction *c)
 
 	if (!rc && !exchange(c)) {
 		unlinkat(p->store->dirfd, swap, 0);
-		rc = -1;
+		rc = 1;
 	}
 	if (!rc) {
 		for (uint32_t i = 1; i < c->group_n; i++)
@@ -551,8 +553,11 @@ static int swap_files(struct compaction *c)
 		pthread_mutex_lock(&p->lock);
 		p->dir_dirty = true;
 		/* Without its name the file is lost to later opens: not before recovery has given it. */
-		if (rc)
+		if (rc) {
 			p->code = PLOG_STORAGE;
+			p->stuck = true;
+			rc = -1;
+		}
 		pthread_mutex_unlock(&p->lock);
 	}
 	pthread_mutex_unlock(&p->writer);
@@ -575,8 +580,12 @@ static int close_file(struct compaction *c)
 	}
 	if (!c->into->clean_ms && all_clean)
 		c->into->clean_ms = c->now_ms;
-	if (flush_out(c) || plog__fdatasync(atomic_load(&c->into->fd)) || swap_files(c))
-		return -1;
+	int rc = flush_out(c) || plog__fdatasync(atomic_load(&c->into->fd)) ? -1 : swap_files(c);
+
+	if (rc) {
+		give_up_file(c);
+		return rc < 0 ? -1 : 0;
+	}
 	atomic_fetch_add(&c->p->store->compacted_segments, c->group_n);
 	plog__seg_unref(c->into);
 	c->into = NULL;

@@ -189,6 +189,7 @@ struct plog {
 	int code;                       /* PLOG_OK or why it does not work; PLOG_GONE: deleted */
 	uint64_t generation;            /* grows when segments are cut or taken away under others' feet */
 	struct plog_waiter *waiters;
+	bool stuck;                     /* only recovery helps: a compacted file did not get its name */
 	bool dir_dirty;                 /* a file was made since the folder was synced */
 
 	/* sync.c, under its lock */

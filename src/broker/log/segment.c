@@ -192,7 +192,6 @@ int plog__seg_save(struct plog *p, struct plog_segment *seg)
 int plog__seg_load(struct plog *p, struct plog_segment *seg)
 {
 	struct plog_index in[INDEX_KINDS] = {0};
-	const bool needed[INDEX_KINDS] = {seg->size > 0, false, seg->txn_n > 0};
 	char path[PLOG_PATH];
 	bool ok = true;
 
@@ -202,6 +201,9 @@ int plog__seg_load(struct plog *p, struct plog_segment *seg)
 	pthread_mutex_unlock(&seg->lock);
 	if (loaded)
 		return 0;
+	/* A sealed segment: its size stands still. */
+	const bool needed[INDEX_KINDS] = {seg->size > 0, false, seg->txn_n > 0};
+
 	for (int k = 0; k < INDEX_KINDS && ok; k++) {
 		plog__path(path, p, seg->base, plog__index_suffix[k]);
 		ok = !plog__index_load(p->store->dirfd, path, k, seg->base, &in[k]) || !needed[k];

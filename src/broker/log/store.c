@@ -104,7 +104,7 @@ static void open_one(struct plog_store *store, struct str name, const struct plo
 {
 	uint8_t none[16] = {0};
 	struct plog *p = plog__new(store, name, s ? s->topic_id : none);
-	int rc = clean && s ? plog__adopt(p, s) : plog__recover(p, s);
+	int rc = clean && s && s->n_segs ? plog__adopt(p, s) : plog__recover(p, s);
 
 	if (rc) {
 		for (uint32_t i = 0; i < p->n_segs; i++)
@@ -515,7 +515,7 @@ static void keep(struct plog *p, int64_t now_ms, int64_t mono)
 	int code = plog__open_error(p);
 
 	if (code == PLOG_STORAGE) {
-		if (p->n_segs)
+		if (p->n_segs && !p->stuck)
 			plog__heal(p);
 		else
 			reopen(p);

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -412,6 +413,109 @@ static void test_many_partitions(void **state)
 	help_done(&h);
 }
 
+static atomic_bool stop_threads;
+
+/* Follows the log while others write, delete and compact; what it reads is whole, whatever happens to the file. */
+static void *reader(void *arg)
+{
+	struct plog *p = arg;
+	int64_t offset = 0;
+	uint8_t *bytes = mem_alloc(1 << 20);
+	long batches = 0;
+
+	while (!atomic_load(&stop_threads)) {
+		struct plog_read r = {.offset = offset, .max_bytes = 20000, .at_least_one = true};
+		int64_t at, ts;
+		int32_t epoch;
+		int rc = plog_read(p, &r);
+
+		if (rc == PLOG_OFFSET_OUT_OF_RANGE) {
+			offset = r.start;
+			continue;
+		}
+		if (rc)
+			return "read failed";
+		size_t n = 0;
+
+		for (uint32_t i = 0; i < r.n_slices; n += r.slices[i++].len) {
+			if (pread(r.slices[i].fd, bytes + n, r.slices[i].len, r.slices[i].pos) !=
+			    (ssize_t)r.slices[i].len)
+				return "short read";
+		}
+		plog_read_done(&r);
+		struct str rest = {(char *)bytes, n};
+		struct kafka_batch b;
+
+		for (; rest.n; batches++) {
+			if (kafka_batch_next(&rest, &b) || kafka_batch_check(&b) ||
+			    kafka_batch_last_offset(&b) < offset)
+				return "bad batch";
+			offset = kafka_batch_last_offset(&b) + 1;
+		}
+		if (!n || batches % 500 == 0)
+			offset = r.start;
+		if (plog_offset_by_time(p, help_now() - 20, PLOG_READ_UNCOMMITTED, &at, &ts, &epoch))
+			return "no offset by time";
+	}
+	free(bytes);
+	return NULL;
+}
+
+static void *keeper(void *arg)
+{
+	while (!atomic_load(&stop_threads))
+		plog_store_step(arg, help_now(), 5);
+	return NULL;
+}
+
+static void test_threads(void **state)
+{
+	struct help h = {.cfg = {.checkpoint_ms = 20, .idle_close_ms = 1, .open_files_max = 4}};
+	pthread_t threads[3];
+	char key[16];
+	void *what;
+
+	help_open(&h, NULL);
+	h.topic.segment_bytes = 20000;
+	h.topic.retention_bytes = 200000;
+	h.topic.cleanup_compact = true;
+	h.topic.min_dirty_percent = 5;
+	plog_configure(h.p, &h.topic);
+	atomic_store(&stop_threads, false);
+	pthread_create(&threads[0], NULL, reader, h.p);
+	pthread_create(&threads[1], NULL, reader, h.p);
+	pthread_create(&threads[2], NULL, keeper, h.store);
+	struct plog_store_stats st = {0};
+
+	for (int64_t start = clock_mono_ms(), i = 0, t = 0;
+	     t < 1500 || (t < 30000 && (!st.compacted_segments || !st.deleted_segments)); i++) {
+		snprintf(key, sizeof(key), "k%d", (int)(i * i % 1000));
+		int rc = help_append(&h,
+				     &(struct help_batch){.pid = 1,
+							  .seq = (int)i,
+							  .count = 1,
+							  .ts = help_now(),
+							  .key = key,
+							  .value = "value",
+							  .size = (size_t)(i % 900)},
+				     NULL);
+
+		assert_int_equal(rc, 0);
+		if (i % 100 == 0)
+			help_wait(&h, help_info(&h).end);
+		t = clock_mono_ms() - start;
+		plog_store_stats(h.store, &st);
+	}
+	atomic_store(&stop_threads, true);
+	for (int i = 0; i < 3; i++) {
+		pthread_join(threads[i], &what);
+		if (what)
+			fail_msg("%s", (char *)what);
+	}
+	assert_true(st.compacted_segments > 0 && st.deleted_segments > 0);
+	help_done(&h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -419,7 +523,7 @@ int main(void)
 		cmocka_unit_test(test_several_batches),   cmocka_unit_test(test_append_time),
 		cmocka_unit_test(test_roll_index_reopen), cmocka_unit_test(test_retention),
 		cmocka_unit_test(test_truncate),          cmocka_unit_test(test_store),
-		cmocka_unit_test(test_many_partitions),
+		cmocka_unit_test(test_many_partitions),   cmocka_unit_test(test_threads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
