@@ -5,11 +5,15 @@ all:
 	ninja -C build-release
 test:
 	./test.sh
-bench: all
+bench:
+	tools/packages.sh bench
+	$(MAKE) all
 	/usr/bin/python3 bench/run.py build-release
 fuzz:
-	@[ -f build-fuzz/build.ninja ] || CC=clang-14 meson setup build-fuzz -Dfuzzers=true -Dgateway=false
-	ninja -C build-fuzz
+	tools/packages.sh fuzz
+	@[ -f build-fuzz/build.ninja ] || CC=clang-14 meson setup build-fuzz -Dfuzzers=true -Dgateway=false \
+		-Db_sanitize=address,undefined -Dc_args=-fsanitize=fuzzer-no-link
+	ninja -C build-fuzz fuzzers
 	/usr/bin/python3 tools/run_fuzz.py build-fuzz $(FUZZ_SECONDS)
 soak: all
 	/usr/bin/python3 -m pytest -q tests/fault -m soak

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Installs the Debian packages that building, running (argument: run) or testing (argument: test) needs and that are
-# missing. A POSIX shell and apt are all it assumes.
+# Installs the Debian packages that are missing for building and running (argument: run), testing (test), fuzzing (fuzz)
+# or measuring (bench). A POSIX shell and apt are all it assumes.
 set -eu
 
 build="gcc libc6-dev meson ninja-build pkg-config python3 python3-yaml libmicrohttpd-dev libsqlite3-dev libpq-dev
@@ -15,8 +15,10 @@ clang-format-14 nodejs"
 case "${1:-run}" in
 run) want=$run ;;
 test) want=$test ;;
+fuzz) want="$test clang-14 libclang-rt-14-dev" ;;
+bench) want="$test wrk postgresql-contrib" ;;
 *)
-	echo "usage: $0 run|test" >&2
+	echo "usage: $0 run|test|fuzz|bench" >&2
 	exit 2
 	;;
 esac
