@@ -7,16 +7,20 @@ test:
 	./test.sh
 bench:
 	tools/packages.sh bench
-	$(MAKE) all
-	/usr/bin/python3 bench/run.py build-release
+	@[ -f build-bench/build.ninja ] || meson setup build-bench --buildtype=release
+	ninja -C build-bench
+	/usr/bin/python3 bench/run.py build-bench
 fuzz:
 	tools/packages.sh fuzz
 	@[ -f build-fuzz/build.ninja ] || CC=clang-14 meson setup build-fuzz -Dfuzzers=true -Dgateway=false \
 		-Db_sanitize=address,undefined -Dc_args=-fsanitize=fuzzer-no-link
 	ninja -C build-fuzz fuzzers
 	/usr/bin/python3 tools/run_fuzz.py build-fuzz $(FUZZ_SECONDS)
-soak: all
-	/usr/bin/python3 -m pytest -q tests/fault -m soak
+soak:
+	tools/packages.sh test
+	@[ -f build-bench/build.ninja ] || meson setup build-bench --buildtype=release
+	ninja -C build-bench
+	APPIA_BUILD=$(CURDIR)/build-bench PYTHONPATH=tests /usr/bin/python3 -m pytest -q tests/fault -m soak
 lint:
 	/usr/bin/python3 tools/lint.py
 format:
