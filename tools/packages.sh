@@ -10,7 +10,7 @@ libjavascriptcoregtk-4.1-dev zlib1g-dev liblz4-dev libzstd-dev libsnappy-dev lib
 nginx-light nginx-dev ca-certificates"
 run="$build"
 test="$build libcmocka-dev python3-pytest python3-pytest-xdist python3-jsonschema postgresql mariadb-server curl sqlite3 openssl
-clang-format-14 nodejs"
+clang-format-14 nodejs kcat"
 
 case "${1:-run}" in
 run) want=$run ;;

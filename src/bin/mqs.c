@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* appia-mqs: the message broker. */
+#include "base/log.h"
+#include "broker/handlers/broker.h"
+#include "conf/conf.h"
+#include "httpd/httpd.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct program {
+	struct conf *conf;
+	struct mqs_options options;
+	struct mqs_broker broker;
+	struct mqs_server *server;
+	struct httpd *httpd;
+	char data[PATH_MAX], published[PATH_MAX], key[PATH_MAX], cert[PATH_MAX], cert_key[PATH_MAX], socket[108];
+	struct err err;
+};
+
+static int usage(void)
+{
+	fprintf(stderr, "usage: appia-mqs --home DIR\n");
+	return 2;
+}
+
+static const char *in_home(struct program *p, char *buf, size_t n, const char *name)
+{
+	snprintf(buf, n, "%.*s/%s", STR_FMT(conf_home(p->conf)), name);
+	return buf;
+}
+
+/* ---- settings ---- */
+
+static void listener(struct program *p, const char *name, int64_t port, bool sasl, bool tls)
+{
+	struct str address = conf_str(p->conf, CONF_MQS_ADDRESS), host = conf_str(p->conf, CONF_MQS_ADVERTISED_HOST);
+	bool all = str_is(address, "0.0.0.0") || str_is(address, "::");
+
+	if (port == 0)
+		return;
+	struct mqs_listener *l = &p->options.listeners[p->options.n_listeners++];
+
+	*l = (struct mqs_listener){.name = name, .port = (uint16_t)port, .advertised_port = (uint16_t)port,
+				   .sasl = sasl, .tls = tls};
+	snprintf(l->address, sizeof(l->address), "%.*s", STR_FMT(address));
+	if (host.n)
+		snprintf(l->advertised_host, sizeof(l->advertised_host), "%.*s", STR_FMT(host));
+	else if (!all || gethostname(l->advertised_host, sizeof(l->advertised_host) - 1) != 0)
+		snprintf(l->advertised_host, sizeof(l->advertised_host), "%.*s", all ? 9 : (int)address.n,
+			 all ? "localhost" : address.p);
+}
+
+static void configure(struct program *p)
+{
+	const struct conf *c = p->conf;
+	bool tls;
+
+	in_home(p, p->data, sizeof(p->data), "mqs");
+	in_home(p, p->published, sizeof(p->published), "published");
+	in_home(p, p->key, sizeof(p->key), "master.key");
+	in_home(p, p->cert, sizeof(p->cert), "tls/server.pem");
+	in_home(p, p->cert_key, sizeof(p->cert_key), "tls/server.key");
+	in_home(p, p->socket, sizeof(p->socket), "mqs.sock");
+	tls = access(p->cert, R_OK) == 0 && access(p->cert_key, R_OK) == 0;
+	if (!tls && conf_int(c, CONF_MQS_SASL_PORT))
+		log_warn("no certificate in tls/: the port with TLS stays closed");
+	listener(p, "PLAINTEXT", conf_int(c, CONF_MQS_PORT), false, false);
+	listener(p, "SASL_SSL", tls ? conf_int(c, CONF_MQS_SASL_PORT) : 0, true, true);
+	listener(p, "SASL_PLAINTEXT", conf_int(c, CONF_MQS_SASL_PLAINTEXT_PORT), true, false);
+	p->options.loops = (unsigned)conf_int(c, CONF_MQS_LOOPS);
+	p->options.connections_max = (unsigned)conf_int(c, CONF_MQS_CONNECTIONS);
+	p->options.request_max = (size_t)conf_int(c, CONF_MQS_MAX_REQUEST);
+	p->options.memory_max = (size_t)conf_int(c, CONF_MQS_MEMORY);
+	p->options.idle_ms = 600000;
+	p->options.tls_cert = p->cert;
+	p->options.tls_key = p->cert_key;
+	p->options.handlers = mqs_handlers;
+	p->options.broker = &p->broker;
+	int64_t delay = conf_int(c, CONF_MQS_REBALANCE_DELAY);
+
+	p->broker.options = (struct mqs_broker_options){
+		.dir = p->data, .published = p->published, .key = p->key,
+		.default_partitions = (int32_t)conf_int(c, CONF_MQS_PARTITIONS),
+		.retention_ms = conf_int(c, CONF_MQS_RETENTION),
+		.max_message_bytes = conf_int(c, CONF_MQS_MAX_MESSAGE),
+		.segment_bytes = conf_int(c, CONF_MQS_SEGMENT), .auto_create = conf_bool(c, CONF_MQS_AUTO_CREATE),
+		.delete_topics = true, .offsets_retention_ms = conf_int(c, CONF_MQS_OFFSETS_RETENTION),
+		.sasl_lifetime_ms = conf_int(c, CONF_MQS_SESSION_LIFETIME),
+		.administrators = conf_str(c, CONF_MQS_ADMINISTRATORS),
+		.group_initial_delay_ms = delay ? (int32_t)delay : -1, .fetch_sessions_max = 2000};
+}
+
+/* ---- health and metrics ---- */
+
+static void metric(struct buf *b, const char *name, const char *type, unsigned long long value)
+{
+	buf_fmt(b, "# TYPE appia_mqs_%s %s\nappia_mqs_%s %llu\n", name, type, name, value);
+}
+
+static void log_metrics(struct buf *b, struct mqs_broker *broker)
+{
+	struct plog_store_stats s;
+
+	plog_store_stats(broker->store, &s);
+	metric(b, "partitions", "gauge", s.partitions);
+	metric(b, "partitions_broken", "gauge", s.broken);
+	metric(b, "open_files", "gauge", s.open_files);
+	metric(b, "appended_bytes_total", "counter", s.appended_bytes);
+	metric(b, "append_errors_total", "counter", s.append_errors);
+	metric(b, "sync_rounds_total", "counter", s.sync_rounds);
+	metric(b, "sync_errors_total", "counter", s.sync_errors);
+	metric(b, "compacted_segments_total", "counter", s.compacted_segments);
+	metric(b, "deleted_segments_total", "counter", s.deleted_segments);
+}
+
+static void coord_metrics(struct buf *b, struct mqs_broker *broker)
+{
+	struct group_stats g;
+	struct txn_stats t;
+
+	pthread_mutex_lock(&broker->coord);
+	group_coord_stats(broker->groups, &g);
+	txn_coord_stats(broker->txns, &t);
+	pthread_mutex_unlock(&broker->coord);
+	metric(b, "groups", "gauge", g.groups);
+	metric(b, "group_members", "gauge", g.members);
+	metric(b, "group_offsets", "gauge", g.offsets);
+	metric(b, "group_rebalances_total", "counter", g.rebalances);
+	metric(b, "transactional_ids", "gauge", t.ids);
+	metric(b, "transactions_ongoing", "gauge", t.ongoing);
+	metric(b, "transaction_timeouts_total", "counter", t.timeouts);
+}
+
+static void server_metrics(struct buf *b, struct mqs_stats *s)
+{
+	metric(b, "connections", "gauge", atomic_load(&s->connections));
+	metric(b, "connections_accepted_total", "counter", atomic_load(&s->accepted));
+	metric(b, "connections_refused_total", "counter", atomic_load(&s->refused));
+	metric(b, "requests_total", "counter", atomic_load(&s->requests));
+	metric(b, "bad_requests_total", "counter", atomic_load(&s->bad_requests));
+	metric(b, "auth_failures_total", "counter", atomic_load(&s->auth_failures));
+	metric(b, "bytes_in_total", "counter", atomic_load(&s->bytes_in));
+	metric(b, "bytes_out_total", "counter", atomic_load(&s->bytes_out));
+	metric(b, "request_memory_bytes", "gauge", atomic_load(&s->memory));
+	buf_cstr(b, "# TYPE appia_mqs_api_requests_total counter\n");
+	for (int i = 0; i <= KAFKA_API_KEY_MAX; i++)
+		if (atomic_load(&s->by_key[i]))
+			buf_fmt(b, "appia_mqs_api_requests_total{api=\"%s\"} %llu\n", kafka_api_of(i)->name,
+				(unsigned long long)atomic_load(&s->by_key[i]));
+}
+
+static void on_http(void *ctx, const struct httpd_request *req, struct httpd_reply *reply)
+{
+	struct program *p = ctx;
+
+	reply->status = 200;
+	reply->content_type = STR("text/plain; version=0.0.4");
+	if (str_is(req->target, "/metrics")) {
+		server_metrics(&reply->body, mqs_server_stats(p->server));
+		log_metrics(&reply->body, &p->broker);
+		coord_metrics(&reply->body, &p->broker);
+	} else if (str_is(req->target, "/health")) {
+		reply->content_type = STR("application/json");
+		buf_fmt(&reply->body, "{\"status\":\"ok\",\"cluster_id\":\"%.*s\"}", STR_FMT(p->broker.cluster_id));
+	} else {
+		reply->status = 404;
+	}
+}
+
+/* ---- life ---- */
+
+static void raise_files(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) == 0) {
+		r.rlim_cur = r.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &r);
+	}
+}
+
+static int start(struct program *p)
+{
+	int code = mqs_server_start(&p->options, &p->server, &p->err);
+
+	if (code == 0)
+		code = mqs_broker_open(&p->broker, p->server, &p->err);
+	if (code == 0)
+		code = httpd_start(&(struct httpd_options){.socket_path = p->socket, .max_body = 1024,
+							   .idle_seconds = 60, .handler = on_http, .ctx = p},
+				   &p->httpd, &p->err);
+	if (code == 0)
+		code = mqs_server_listen(p->server, &p->err);
+	for (unsigned i = 0; code == 0 && i < p->options.n_listeners; i++)
+		log_info("listening: %s on %s:%u", p->options.listeners[i].name, p->options.listeners[i].address,
+			 p->options.listeners[i].port);
+	return code;
+}
+
+static void stop(struct program *p)
+{
+	httpd_stop(p->httpd);
+	if (p->server)
+		mqs_server_stop(p->server);
+	mqs_broker_close(&p->broker);
+	mqs_server_free(p->server);
+	mqs_broker_free(&p->broker);
+	conf_free(p->conf);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {{"home", 1, NULL, 'h'}, {NULL, 0, NULL, 0}};
+	static struct program p;
+	const char *home = NULL;
+	sigset_t signals;
+	int c, number;
+
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1)
+		if (c == 'h')
+			home = optarg;
+		else
+			return usage();
+	if (!home || optind != argc)
+		return usage();
+	log_init("appia-mqs", LOG_INFO);
+	umask(0077);
+	signal(SIGPIPE, SIG_IGN);
+	/* Requests of a megabyte and more come and go: their memory is kept. */
+	mallopt(M_MMAP_THRESHOLD, 64 << 20);
+	mallopt(M_TRIM_THRESHOLD, 96 << 20);
+	mallopt(M_ARENA_MAX, 4);
+	raise_files();
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	int code = conf_load(home, &p.conf, &p.err);
+
+	if (code == 0) {
+		configure(&p);
+		code = start(&p);
+	}
+	if (code == 0) {
+		log_info("ready after %lld ms", (long long)(clock_now_ms() - p.broker.started_ms));
+		sigwait(&signals, &number);
+		log_info("stopping");
+	} else {
+		log_error("%s", p.err.text);
+	}
+	stop(&p);
+	return code ? 1 : 0;
+}

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "broker/handlers/broker.h"
+
+/* Produce: every partition's batches are appended as they came; acks=all is answered when all of them are durable. */
+
+enum { PARTITIONS_MAX = 20000 };
+
+#define LEGACY_MAX ((size_t)128 << 20)
+
+struct produce;
+
+struct produce_part {
+	struct plog_waiter waiter; /* first */
+	struct produce *p;
+	struct mqs_part *part;
+	struct str records;
+	int64_t end;
+	struct kafka_produce_res_partition_response *out;
+	uint8_t *converted;
+};
+
+struct produce {
+	struct mqs_request *rq;
+	struct kafka_produce_res *res;
+	struct produce_part *v;
+	size_t n, pending;
+	struct mqs_task task; /* back on the loop, from the coordinator */
+	int16_t txn_code;
+	bool holds;
+};
+
+static void answer(struct produce *p)
+{
+	const struct kafka_produce_req *in = p->rq->in;
+
+	if (p->holds)
+		mqs_loop_hold(mqs_loop_of(p->rq), -1);
+	if (in->acks == 0) {
+		mqs_answer_nothing(p->rq);
+		return;
+	}
+	p->rq->throttle_ms = p->res->throttle_time_ms = mqs_quota_produce(p->rq, p->rq->frame_n);
+	mqs_answer(p->rq, p->res);
+}
+
+static void on_durable(struct plog_waiter *w, int code)
+{
+	struct produce_part *pp = (struct produce_part *)w;
+	struct produce *p = pp->p;
+
+	if (code != 0) {
+		pp->out->error_code = mqs_code(code);
+		pp->out->base_offset = -1;
+	}
+	mqs_part_notify(pp->part);
+	if (--p->pending == 0)
+		answer(p);
+}
+
+/* Messages of magic 0 and 1 become batches; the buffer stays until the append. */
+static int convert(struct produce_part *pp, struct buf *out)
+{
+	struct buf scratch;
+
+	buf_init(&scratch, LEGACY_MAX);
+	int code = kafka_legacy_up(pp->records, &scratch, out);
+
+	buf_done(&scratch);
+	pp->records = buf_view(out);
+	return code;
+}
+
+static const char *code_text(int code)
+{
+	return code == KAFKA_ERR_INVALID_RECORD ? "the record is not valid here: a compacted topic wants a key" : NULL;
+}
+
+static int append(struct produce_part *pp)
+{
+	struct plog_append a = {.batches = (uint8_t *)(uintptr_t)pp->records.p, .n = pp->records.n, .leader_epoch = -1,
+				.now_ms = clock_now_ms()};
+
+	if (pp->records.n == 0)
+		return KAFKA_ERR_INVALID_RECORD;
+	int rc = plog_append(pp->part->log, &a);
+
+	if (rc != 0) {
+		pp->out->log_start_offset = -1;
+		return mqs_code(rc);
+	}
+	pp->out->base_offset = a.base_offset;
+	pp->out->log_append_time_ms = a.append_time;
+	pp->out->log_start_offset = a.start;
+	pp->end = a.end_offset;
+	if (!a.duplicate)
+		mqs_part_notify(pp->part);
+	return 0;
+}
+
+static void append_part(struct produce *p, struct produce_part *pp)
+{
+	struct buf legacy;
+	int code = pp->out->error_code;
+
+	buf_init(&legacy, LEGACY_MAX);
+	if (code == 0 && p->rq->head.version < 3)
+		code = convert(pp, &legacy);
+	if (code == 0)
+		code = append(pp);
+	buf_done(&legacy);
+	pp->out->error_code = (int16_t)code;
+	if (code != 0) {
+		pp->out->base_offset = -1;
+		pp->out->error_message = str_of(code_text(code));
+		pp->part = NULL;
+	}
+}
+
+static void append_all(struct produce *p)
+{
+	const struct kafka_produce_req *in = p->rq->in;
+	struct mqs_loop *loop = mqs_loop_of(p->rq);
+
+	for (size_t i = 0; i < p->n; i++) {
+		if (p->txn_code && !p->v[i].out->error_code)
+			p->v[i].out->error_code = p->txn_code;
+		append_part(p, &p->v[i]);
+	}
+	p->pending = 1;
+	for (size_t i = 0; in->acks == -1 && i < p->n; i++) {
+		struct produce_part *pp = &p->v[i];
+
+		if (!pp->part)
+			continue;
+		if (!p->holds)
+			mqs_loop_hold(loop, 1);
+		p->holds = true;
+		p->pending++;
+		pp->waiter.inbox = mqs_loop_inbox(loop);
+		pp->waiter.fn = on_durable;
+		plog_wait_durable(pp->part->log, pp->end, &pp->waiter);
+	}
+	if (--p->pending == 0)
+		answer(p);
+}
+
+static void on_added(struct mqs_task *task)
+{
+	append_all((struct produce *)(void *)((char *)task - offsetof(struct produce, task)));
+}
+
+static void on_txn(struct mqs_call *call, const struct txn_reply *reply)
+{
+	struct produce *p = call->res;
+
+	p->txn_code = reply->code;
+	mqs_post(mqs_loop_of(p->rq), &p->task);
+}
+
+static bool transactional(const struct produce_part *pp)
+{
+	return pp->records.n >= KAFKA_BATCH_SIZE &&
+	       (kafka_load16(pp->records.p + KAFKA_BATCH_AT_ATTRIBUTES) & KAFKA_ATTR_TRANSACTIONAL);
+}
+
+/* Batches of a transaction have to be part of one: clients before Produce 12 have said so with AddPartitionsToTxn, newer
+ * ones do it here. True when the coordinator answers later. */
+static bool ask_coordinator(struct produce *p)
+{
+	const struct kafka_produce_req *in = p->rq->in;
+	struct mqs_broker *b = mqs_broker(p->rq);
+	struct txn_partition *v = ARENA_ARRAY(p->rq->arena, struct txn_partition, p->n + 1);
+	struct produce_part **of = ARENA_ARRAY(p->rq->arena, struct produce_part *, p->n + 1);
+	int16_t *codes = ARENA_ARRAY(p->rq->arena, int16_t, p->n + 1);
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->n; i++)
+		if (p->v[i].out->error_code == 0 && transactional(&p->v[i])) {
+			of[n] = &p->v[i];
+			v[n++] = (struct txn_partition){p->v[i].part->topic->name, p->v[i].part->index};
+		}
+	if (n == 0)
+		return false;
+	const char *head = of[0]->records.p;
+	int64_t id = (int64_t)kafka_load64(head + KAFKA_BATCH_AT_PRODUCER_ID);
+	int16_t epoch = (int16_t)kafka_load16(head + KAFKA_BATCH_AT_PRODUCER_EPOCH);
+	struct mqs_call *call = mqs_call_new(p->rq);
+
+	call->txn = on_txn;
+	call->res = p;
+	p->task.fn = on_added;
+	pthread_mutex_lock(&b->coord);
+	if (p->rq->head.version >= 12)
+		txn_add_partitions(b->txns, in->transactional_id, id, epoch, v, n, mqs_token(call), mqs_now());
+	else
+		txn_verify_partitions(b->txns, in->transactional_id, id, epoch, v, n, codes);
+	pthread_mutex_unlock(&b->coord);
+	if (p->rq->head.version >= 12)
+		return true;
+	for (size_t i = 0; i < n; i++)
+		of[i]->out->error_code = codes[i] == COORD_TRANSACTION_ABORTABLE
+						 ? (int16_t)KAFKA_ERR_INVALID_TXN_STATE
+						 : txn_code_for(codes[i], false);
+	return false;
+}
+
+static void collect_topic(struct produce *p, const struct kafka_produce_req_topic_data *td,
+			  struct kafka_produce_res_response *out)
+{
+	struct mqs_request *rq = p->rq;
+	bool by_id = rq->head.version >= 13;
+	struct mqs_topic *t = by_id ? mqs_topic_of_id(rq, td->topic_id) : mqs_topic_of(rq, td->name);
+	struct str name = t ? t->name : td->name;
+	int16_t code = 0;
+
+	out->name = td->name;
+	out->topic_id = td->topic_id;
+	if (name.p && !mqs_may(rq, ACL_TOPIC, name, OP_WRITE))
+		code = KAFKA_ERR_TOPIC_AUTHORIZATION_FAILED;
+	else if (!t)
+		code = by_id ? KAFKA_ERR_UNKNOWN_TOPIC_ID : KAFKA_ERR_UNKNOWN_TOPIC_OR_PARTITION;
+	int32_t n = td->partition_data.n > 0 ? td->partition_data.n : 0;
+
+	out->partition_responses.n = n;
+	out->partition_responses.v = KAFKA_ARRAY(rq->arena, kafka_produce_res_partition_response, (size_t)n);
+	for (int32_t i = 0; i < n; i++) {
+		struct produce_part *pp = &p->v[p->n++];
+
+		pp->p = p;
+		pp->out = &out->partition_responses.v[i];
+		pp->out->index = td->partition_data.v[i].index;
+		pp->out->error_code = code;
+		pp->out->base_offset = pp->out->log_append_time_ms = -1;
+		pp->out->record_errors.n = 0;
+		pp->records = td->partition_data.v[i].records;
+		pp->part = mqs_part_of(t, pp->out->index);
+		if (!code && !pp->part)
+			pp->out->error_code = KAFKA_ERR_UNKNOWN_TOPIC_OR_PARTITION;
+	}
+}
+
+static size_t count(const struct kafka_produce_req *in)
+{
+	size_t n = 0;
+
+	for (int32_t i = 0; i < in->topic_data.n; i++)
+		n += in->topic_data.v[i].partition_data.n > 0 ? (size_t)in->topic_data.v[i].partition_data.n : 0;
+	return n;
+}
+
+void mqs_handle_produce(struct mqs_request *rq)
+{
+	const struct kafka_produce_req *in = rq->in;
+	size_t n = count(in);
+
+	if (n > PARTITIONS_MAX || in->topic_data.n > PARTITIONS_MAX) {
+		mqs_hang_up(rq);
+		return;
+	}
+	struct produce *p = ARENA_NEW(rq->arena, struct produce);
+	int32_t topics = in->topic_data.n > 0 ? in->topic_data.n : 0;
+
+	p->rq = rq;
+	p->v = ARENA_ARRAY(rq->arena, struct produce_part, n + 1);
+	p->res = KAFKA_NEW(rq->arena, kafka_produce_res);
+	p->res->responses.n = topics;
+	p->res->responses.v = KAFKA_ARRAY(rq->arena, kafka_produce_res_response, (size_t)topics);
+	for (int32_t i = 0; i < topics; i++)
+		collect_topic(p, &in->topic_data.v[i], &p->res->responses.v[i]);
+	if (in->acks < -1 || in->acks > 1)
+		p->txn_code = KAFKA_ERR_INVALID_REQUIRED_ACKS;
+	else if (in->transactional_id.p && !mqs_may(rq, ACL_TXN, in->transactional_id, OP_WRITE))
+		p->txn_code = KAFKA_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+	else if (ask_coordinator(p))
+		return;
+	append_all(p);
+}

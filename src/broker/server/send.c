@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/clock.h"
+#include "broker/server/priv.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* An answer is its bytes with slices of log files in between (struct kafka_gather). */
+
+enum { SENT = 0, BLOCKED = -1, BROKEN = -2 };
+
+/* How much was sent; negative as above. */
+static ssize_t tls_write(struct mqs_conn *c, const char *p, size_t n)
+{
+	int sent = SSL_write(c->ssl, p, n > (1 << 20) ? 1 << 20 : (int)n);
+
+	if (sent > 0)
+		return sent;
+	int e = SSL_get_error(c->ssl, sent);
+
+	return e == SSL_ERROR_WANT_READ || e == SSL_ERROR_WANT_WRITE ? BLOCKED : BROKEN;
+}
+
+static ssize_t plain_result(ssize_t n)
+{
+	if (n >= 0)
+		return n;
+	return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? BLOCKED : BROKEN;
+}
+
+static ssize_t send_bytes(struct mqs_conn *c, const char *p, size_t n, bool more)
+{
+	return c->ssl ? tls_write(c, p, n)
+		      : plain_result(send(c->fd, p, n, MSG_NOSIGNAL | (more ? MSG_MORE : 0)));
+}
+
+static ssize_t send_file(struct mqs_conn *c, const struct plog_slice *s, size_t from)
+{
+	size_t n = s->len - from;
+	off_t at = s->pos + (off_t)from;
+
+	if (!c->ssl) {
+		ssize_t sent = plain_result(sendfile(c->fd, s->fd, &at, n > SEND_TURN ? SEND_TURN : n));
+
+		return sent == 0 ? BROKEN : sent; /* the file ended: it was cut */
+	}
+	/* SSL_write() must be repeated with the same bytes after it was blocked: they are read again from the same
+	 * place, which log files keep. */
+	static _Thread_local char block[64 * 1024];
+	ssize_t got = pread(s->fd, block, n < sizeof(block) ? n : sizeof(block), at);
+
+	return got <= 0 ? BROKEN : tls_write(c, block, (size_t)got);
+}
+
+/* The next part of an answer. *ret_end when it is complete. */
+static ssize_t send_part(struct mqs_conn *c, struct mqs_request *rq, bool *ret_end)
+{
+	bool cuts = rq->cut < rq->gather.n;
+	size_t until = cuts ? rq->gather.v[rq->cut].at : rq->out.n;
+
+	*ret_end = false;
+	if (rq->sent < until) {
+		ssize_t n = send_bytes(c, rq->out.p + rq->sent, until - rq->sent, cuts);
+
+		if (n > 0)
+			rq->sent += (size_t)n;
+		*ret_end = !cuts && rq->sent == until;
+		return n;
+	}
+	if (!cuts) {
+		*ret_end = true;
+		return 0;
+	}
+	struct plog_read *r = (struct plog_read *)(uintptr_t)rq->gather.v[rq->cut].records.p;
+
+	if (!r || rq->slice == r->n_slices) {
+		rq->cut++;
+		rq->slice = 0;
+		*ret_end = rq->cut == rq->gather.n && rq->sent == rq->out.n;
+		return 0;
+	}
+	ssize_t n = send_file(c, &r->slices[rq->slice], rq->cut_sent);
+
+	if (n > 0 && (rq->cut_sent += (size_t)n) == r->slices[rq->slice].len) {
+		rq->slice++;
+		rq->cut_sent = 0;
+	}
+	return n;
+}
+
+/* SENT, BLOCKED or BROKEN. */
+static int send_answer(struct mqs_conn *c, struct mqs_request *rq, size_t *turn)
+{
+	for (bool end = false; !end;) {
+		if (*turn >= SEND_TURN)
+			return BLOCKED;
+		ssize_t n = send_part(c, rq, &end);
+
+		if (n < 0)
+			return (int)n;
+		*turn += (size_t)n;
+		atomic_fetch_add(&c->server->stats.bytes_out, (unsigned long long)n);
+	}
+	return SENT;
+}
+
+static void on_unmute(uv_timer_t *t)
+{
+	mqs__conn_go(t->data);
+}
+
+static void mute(struct mqs_conn *c, int32_t ms)
+{
+	c->muted_until = clock_mono_ms() + ms;
+	uv_timer_start(&c->timer, on_unmute, (uint64_t)ms + 1, 0);
+}
+
+bool mqs__conn_flush(struct mqs_conn *c)
+{
+	size_t turn = 0;
+
+	while (!c->closing && c->first && c->first->done) {
+		struct mqs_request *rq = c->first;
+
+		if (rq->close) {
+			mqs__conn_close(c);
+			return false;
+		}
+		int rc = rq->silent ? SENT : send_answer(c, rq, &turn);
+
+		if (rc == BLOCKED) {
+			c->want_write = true;
+			return true;
+		}
+		if (rc == BROKEN) {
+			mqs__conn_close(c);
+			return false;
+		}
+		c->active_ms = clock_mono_ms();
+		c->first = rq->next;
+		if (!c->first)
+			c->last = NULL;
+		c->queued--;
+		int32_t pause = rq->throttle_ms;
+		bool last = rq->last;
+
+		mqs__request_free(rq);
+		if (last) {
+			mqs__conn_close(c);
+			return false;
+		}
+		if (pause > 0)
+			mute(c, pause);
+	}
+	return !c->closing;
+}
