@@ -8,46 +8,12 @@ import pytest
 
 from lib.apic import PUBLIC, app, member, ok, refused, user
 from lib.appiad import BUILD, Appiad, store_settings
-from lib.kafka import start_apache_kafka, tool
+from lib.kafka import tool
+from lib.mqs import TOPICS, appiad, create, delete, kafka, listed, owner  # noqa: F401
 
-MQS = '/v2/{project_id}/mqs/instances/{instance_id}'
-TOPICS = MQS + '/topics'
 EXAMPLE = {'partition': 3, 'access_policy': 'all', 'replication': 3, 'retention_time': 72, 'sync_replication': False,
            'sync_message_flush': False, 'tag': '11 || 22 || aa || bb&11 || 22 || aa || bb', 'description': 'test',
            'sensitive_word': 'sss || ddd'}
-
-
-@pytest.fixture(scope='module')
-def kafka():
-    k = start_apache_kafka()
-    yield k
-    k.stop()
-
-
-@pytest.fixture(scope='module')
-def appiad(tmp_path_factory, kafka):
-    daemon = Appiad(tmp_path_factory.mktemp('a'), {
-        **store_settings(), 'APPIA_MQS_ENGINE': 'kafka', 'APPIA_MQS_BOOTSTRAP_SERVERS': kafka.address,
-        'APPIA_MQS_MAX_PARTITIONS': '120'})
-    yield daemon
-    assert daemon.stop() == 0, 'appiad did not end cleanly; see its log'
-
-
-@pytest.fixture(scope='module')
-def owner(appiad):
-    return app(appiad, 'owner of topics')
-
-
-def create(appiad, owner, name, **fields):
-    return ok(appiad.call('POST', TOPICS, {'name': name, 'app_id': owner, 'access_policy': 'all', **fields}))
-
-
-def listed(appiad, **query):
-    return ok(appiad.call('GET', TOPICS, query=query))
-
-
-def delete(appiad, *names):
-    return ok(appiad.call('DELETE', TOPICS, query={'name': ','.join(names)}))
 
 
 def kafka_topics(kafka):

@@ -89,8 +89,8 @@ struct cluster_group {
 
 /* Names of all groups, in order. */
 int cluster_groups(struct model *m, struct str_array *ret);
-/* One that nobody knows has the state "Dead". */
-int cluster_group(struct model *m, struct str name, struct cluster_group *ret);
+/* One that nobody knows has the state "Dead". ret: as many as names. */
+int cluster_describe(struct model *m, const struct str_array *names, struct cluster_group *ret);
 /* Committed offsets, by topic and partition. */
 int cluster_group_offsets(struct model *m, struct str group, struct cluster_partition **ret, size_t *ret_n);
 /* CLUSTER_UNKNOWN; CLUSTER_BUSY: it has members. */

@@ -6,7 +6,8 @@
 
 #include <librdkafka/rdkafka.h>
 
-/* Settings of a connection to the cluster, or NULL with m->err. The caller hands it to rd_kafka_new() or destroys it. */
+/* Settings of a connection to the cluster, or NULL with m->err. The caller gives it to rd_kafka_new() or destroys
+ * it. */
 rd_kafka_conf_t *cluster__conf(struct model *m);
 /* Sets one; our own names and values only: a refusal is a bug. */
 void cluster__set(rd_kafka_conf_t *conf, const char *name, const char *value);

@@ -434,7 +434,8 @@ static int check_change(struct model *m, struct str instance_id, const struct mq
 		return err_set(&m->err, ERR_MQS_00400102, "the topic has %lld partitions, it cannot have fewer",
 			       (long long)old->partitions);
 	rc = store_get_int(m->tx, &m->err, &used, NULL,
-			   "SELECT COALESCE(SUM(partitions), 0) FROM mqs_topic WHERE instance_id = ?", "s", instance_id);
+			   "SELECT COALESCE(SUM(partitions), 0) FROM mqs_topic WHERE instance_id = ?", "s",
+			   instance_id);
 	if (rc == 0 && used + in->new_partition_numbers - old->partitions > m->settings->mqs_max_partitions)
 		return err_set(&m->err, ERR_MQS_00400102, "the topics of the instance may have %lld partitions",
 			       (long long)m->settings->mqs_max_partitions);
