@@ -127,7 +127,7 @@ def test_permissions(appiad, owner):
 def check_published(appiad):
     """The brokers read what is stored."""
     done = subprocess.run([os.path.join(BUILD, 'src/bin/appia'), 'published', 'verify'], capture_output=True, text=True,
-                          timeout=60, check=False, env={**os.environ, 'APPIA_HOME': appiad.home})
+                          timeout=60, check=False, env={**os.environ, **appiad.env, 'APPIA_HOME': appiad.home})
     assert '0 differences' in done.stdout, done.stdout + done.stderr
 
 

@@ -87,7 +87,7 @@ def test_old_log_does_not_count(runner, tmp_path):
 def whole(runner, monkeypatch, unit, scenarios, lint=1):
     monkeypatch.setattr(runner, 'run_lint', lambda: lint)
     monkeypatch.setattr(runner, 'run_unit', lambda build_dir: unit)
-    monkeypatch.setattr(runner, 'run_pytest', lambda build_dir, args: scenarios)
+    monkeypatch.setattr(runner, 'run_pytest', lambda build_dir, args, store='sqlite': scenarios if store == 'sqlite' else (0, 0, 0))
     monkeypatch.setattr(runner.sys, 'argv', ['run_tests.py', 'b'])
     with pytest.raises(SystemExit) as e:
         runner.main()
