@@ -282,7 +282,7 @@ static bool meta_decode(struct str s, uint8_t *topic_id, int64_t *ret_start, str
 
 	if (n > PLOG_EPOCHS_MAX || cursor_left(&c) != n * 12 || *ret_start < 0)
 		return false;
-	*ret_epochs = mem_zalloc((PLOG_EPOCHS_MAX + 1) * sizeof(**ret_epochs));
+	*ret_epochs = mem_zalloc((n + 1) * sizeof(**ret_epochs));
 	*ret_n = n;
 	for (uint32_t i = 0; i < n; i++) {
 		(*ret_epochs)[i].epoch = (int32_t)cursor_u32(&c);

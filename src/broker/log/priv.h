@@ -184,7 +184,7 @@ struct plog {
 	struct plog_at recent[RECENT];  /* starts of the newest batches, a ring */
 	uint32_t recent_n;
 	int64_t bytes;
-	struct plog_epoch *epochs;
+	struct plog_epoch *epochs;      /* room for one more when opened; only opening adds one */
 	uint32_t n_epochs;
 	int code;                       /* PLOG_OK or why it does not work; PLOG_GONE: deleted */
 	uint64_t generation;            /* grows when segments are cut or taken away under others' feet */

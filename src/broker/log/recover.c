@@ -24,7 +24,7 @@ int plog__adopt(struct plog *p, const struct plog_state *s)
 	p->checkpoint = s->checkpoint;
 	p->checkpoint_producers = s->producers;
 	p->stable = s->stable;
-	p->epochs = mem_zalloc((PLOG_EPOCHS_MAX + 1) * sizeof(*p->epochs));
+	p->epochs = mem_zalloc((s->n_epochs + 1) * sizeof(*p->epochs));
 	p->n_epochs = s->n_epochs;
 	memcpy(p->epochs, s->epochs, s->n_epochs * sizeof(*s->epochs));
 	memcpy(p->snapshots, s->snapshots, sizeof(p->snapshots));
@@ -415,7 +415,7 @@ static bool load_head(struct plog *p, uint32_t i, const struct plog_state *s)
 
 /* Finds where to begin, and reads from there on: the recovery point when its index and snapshot are good, else the
  * beginning of the log. */
-static int scan_from_checkpoint(struct plog *p, const struct plog_state *s)
+static int scan_from_checkpoint(struct plog *p, const struct plog_state *s, bool *ret_good)
 {
 	uint32_t i = trust(p, s), pos = 0;
 	int64_t at = -1;
@@ -429,6 +429,7 @@ static int scan_from_checkpoint(struct plog *p, const struct plog_state *s)
 		good = load_head(p, i, s);
 		pos = s->checkpoint.pos;
 	}
+	*ret_good = good;
 	if (good)
 		return plog__replay(p, i, pos, s->checkpoint.offset, true);
 	plog__producers_done(&p->producers);
@@ -473,24 +474,30 @@ static void next_epoch(struct plog *p)
 	p->epochs[p->n_epochs++] = (struct plog_epoch){epoch + 1, p->end.offset};
 }
 
-int plog__recover(struct plog *p, const struct plog_state *s)
+/* Are the files as the state file has them, and was everything flushed then? Logs only grow at their ends, so equal
+ * sizes are equal contents. */
+static bool untouched(const struct plog *p, const struct plog_state *s)
 {
-	struct plog_epoch *epochs = NULL;
-	uint32_t n_epochs = 0;
-	int64_t start = 0;
+	if (!s || s->n_segs != p->n_segs || s->checkpoint.offset != s->end)
+		return false;
+	for (uint32_t i = 0; i < p->n_segs; i++) {
+		if (s->segs[i].base != p->segs[i]->base || s->segs[i].size != p->segs[i]->size)
+			return false;
+	}
+	return true;
+}
 
-	if (plog__meta_load(p->store, str_of(p->name), p->topic_id, &start, &epochs, &n_epochs))
-		return PLOG_STORAGE;
-	if (s && memcmp(s->topic_id, p->topic_id, 16))
-		s = NULL; /* another topic had this name */
-	free(p->epochs);
-	p->epochs = epochs;
-	p->n_epochs = n_epochs;
-	p->start = s ? larger(start, s->start) : start;
-	finish_swaps(p);
-	if (add_segments(p))
-		return PLOG_STORAGE;
-	int rc = p->n_segs ? scan_from_checkpoint(p, s) : PLOG_OK;
+static void drop_list(struct plog *p)
+{
+	for (uint32_t i = 0; i < p->n_segs; i++)
+		plog__seg_unref(p->segs[i]);
+	p->n_segs = 0;
+}
+
+static int recover_files(struct plog *p, const struct plog_state *s)
+{
+	bool from_checkpoint = false;
+	int rc = p->n_segs ? scan_from_checkpoint(p, s, &from_checkpoint) : PLOG_OK;
 
 	if (!rc)
 		rc = skip_to(p, larger(p->start, s ? s->end : 0));
@@ -501,16 +508,52 @@ int plog__recover(struct plog *p, const struct plog_state *s)
 	p->clean_end = s ? s->clean_end : 0;
 	for (uint32_t i = 0; i < p->n_segs; i++)
 		p->bytes += p->segs[i]->size;
-	if (s)
-		memcpy(p->snapshots, s->snapshots, sizeof(p->snapshots));
 	p->checkpoint.offset = -1;
 	p->durable = (struct plog_at){p->segs[0]->base, p->segs[0]->base, 0};
-	if (s && s->checkpoint.offset >= p->start && s->checkpoint.offset <= p->end.offset)
-		p->durable = s->checkpoint;
+	if (from_checkpoint) {
+		p->checkpoint = s->checkpoint;
+		p->checkpoint_producers = s->producers;
+		memcpy(p->snapshots, s->snapshots, sizeof(p->snapshots));
+		if (s->checkpoint.offset >= p->start)
+			p->durable = s->checkpoint;
+	}
 	p->dir_dirty = true;
 	plog__stable_update(p);
 	next_epoch(p);
-	plog__meta_save(p, false); /* the state file has it too */
 	atomic_fetch_add(&p->store->recovered, 1);
 	return PLOG_OK;
+}
+
+int plog__recover(struct plog *p, const struct plog_state *s)
+{
+	struct plog_epoch *epochs = NULL;
+	uint32_t n_epochs = 0;
+	int64_t start = 0;
+
+	if (plog__meta_load(p->store, str_of(p->name), p->topic_id, &start, &epochs, &n_epochs))
+		return PLOG_STORAGE;
+	if (s && memcmp(s->topic_id, p->topic_id, 16))
+		s = NULL; /* another topic had this name */
+	finish_swaps(p);
+	if (add_segments(p)) {
+		free(epochs);
+		return PLOG_STORAGE;
+	}
+	if (p->n_segs && untouched(p, s)) {
+		free(epochs);
+		drop_list(p);
+		plog__adopt(p, s);
+		p->start = larger(start, s->start);
+		return PLOG_OK;
+	}
+	p->start = s ? larger(start, s->start) : start;
+	if (s && s->n_epochs) {
+		/* Written more often than meta. */
+		epochs = mem_realloc(epochs, (s->n_epochs + 1) * sizeof(*epochs));
+		memcpy(epochs, s->epochs, s->n_epochs * sizeof(*epochs));
+		n_epochs = s->n_epochs;
+	}
+	p->epochs = epochs;
+	p->n_epochs = n_epochs;
+	return recover_files(p, s);
 }

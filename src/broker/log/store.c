@@ -189,6 +189,9 @@ static int open_content(struct plog_store *store, struct err *err)
 		rc = plog__sync_start(store);
 	if (!rc)
 		rc = open_all(store, states, n, clean);
+	/* Keeps the new leader epochs. A full disk is no reason not to start. */
+	if (!rc && atomic_load(&store->recovered))
+		plog__state_save(store, false);
 	arena_free(a);
 	store->state_dirty = !clean;
 	store->checkpoint_due = clock_mono_ms() + store->cfg.checkpoint_ms;
@@ -352,7 +355,7 @@ static int make_partition(struct plog_store *store, const char *name, const uint
 	struct plog *p = plog__new(store, str_of(name), topic_id);
 	struct plog_segment *seg = plog__seg_new(store, 0);
 
-	p->epochs = mem_zalloc((PLOG_EPOCHS_MAX + 1) * sizeof(*p->epochs));
+	p->epochs = mem_zalloc(sizeof(*p->epochs));
 	p->n_epochs = 1;
 	p->producers_loaded = true;
 	p->dir_dirty = true;
