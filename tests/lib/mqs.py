@@ -1,58 +1,87 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What scenarios of message integration need again and again. Use: from lib.mqs import appiad, kafka, owner."""
+"""Starts appia-mqs with data of its own."""
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
 import subprocess
+import tempfile
+import time
 
-import pytest
-
-from conftest import store_settings
-from lib.apic import app, ok
-from lib.appiad import Appiad
-from lib.kafka import start_apache_kafka
-
-MQS = '/v2/{project_id}/mqs/instances/{instance_id}'
-TOPICS = MQS + '/topics'
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get('APPIA_BUILD', ROOT / 'build-dev'))
 
 
-@pytest.fixture(scope='module')
-def kafka():
-    k = start_apache_kafka()
-    yield k
-    k.stop()
+def free_port():
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        return s.getsockname()[1]
 
 
-@pytest.fixture(scope='module')
-def appiad(tmp_path_factory, kafka):
-    daemon = Appiad(tmp_path_factory.mktemp('a'), {
-        **store_settings(), 'APPIA_MQS_ENGINE': 'kafka', 'APPIA_MQS_BOOTSTRAP_SERVERS': kafka.address,
-        'APPIA_MQS_MAX_PARTITIONS': '120'})
-    yield daemon
-    assert daemon.stop() == 0, 'appiad did not end cleanly; see its log'
+def make_certificate(folder):
+    os.makedirs(folder, exist_ok=True)
+    subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days',
+                    '2', '-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1', '-keyout',
+                    f'{folder}/server.key', '-out', f'{folder}/server.pem'], check=True, capture_output=True)
 
 
-@pytest.fixture(scope='module')
-def owner(appiad):
-    return app(appiad, 'owner of topics')
+class Mqs:
+    """appia-mqs; settings by their names in the section mqs."""
 
+    def __init__(self, tls=False, **settings):
+        self.dir = tempfile.mkdtemp(prefix='appia-mqs-')
+        self.port, self.sasl_port, self.sasl_plaintext_port = free_port(), free_port(), free_port()
+        if tls:
+            make_certificate(self.dir + '/tls')
+        self.ca = self.dir + '/tls/server.pem'
+        self.settings = {'port': self.port, 'sasl_port': self.sasl_port if tls else 0,
+                         'sasl_plaintext_port': self.sasl_plaintext_port, 'rebalance_delay': '0ms', **settings}
+        self.process = None
+        self.start()
 
-def create(appiad, owner, name, **fields):
-    return ok(appiad.call('POST', TOPICS, {'name': name, 'app_id': owner, 'access_policy': 'all', **fields}))
+    @property
+    def address(self):
+        return f'127.0.0.1:{self.port}'
 
+    def start(self):
+        env = {**os.environ, **{f'APPIA_MQS_{k.upper()}': str(v) for k, v in self.settings.items()}}
+        with open(self.dir + '/log', 'a', encoding='utf-8') as log:
+            self.process = subprocess.Popen([BUILD / 'src/bin/appia-mqs', '--home', self.dir], stderr=log, env=env)
+        end = time.monotonic() + 30
+        while True:
+            try:
+                socket.create_connection(('127.0.0.1', self.port), 1).close()
+                return
+            except OSError:
+                assert self.process.poll() is None and time.monotonic() < end, self.log()
+                time.sleep(0.02)
 
-def listed(appiad, **query):
-    return ok(appiad.call('GET', TOPICS, query=query))
+    def log(self):
+        return pathlib.Path(self.dir, 'log').read_text(encoding='utf-8')
 
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
 
-def delete(appiad, *names):
-    return ok(appiad.call('DELETE', TOPICS, query={'name': ','.join(names)}))
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(timeout=60)
+        text = self.log()
+        assert code == 0 and not re.search('ERROR: .*Sanitizer|runtime error', text), text[-6000:]
 
+    def get(self, path):
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(10)
+            s.connect(self.dir + '/mqs.sock')
+            s.sendall(f'GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'.encode())
+            data = b''
+            while True:
+                part = s.recv(65536)
+                if not part:
+                    return data.decode()
+                data += part
 
-def kcat(kafka, *args, data=b'', seconds=60):
-    done = subprocess.run(['kcat', '-b', kafka.address, *args], input=data, capture_output=True, timeout=seconds,
-                          check=False)
-    assert done.returncode == 0, done.stderr.decode(errors='replace')
-    return done.stdout
-
-
-def produce(kafka, topic, partition, lines, *args):
-    """lines: 'key:value'."""
-    kcat(kafka, '-P', '-t', topic, '-p', str(partition), '-K', ':', *args, data='\n'.join(lines).encode())
+    def remove(self):
+        shutil.rmtree(self.dir, ignore_errors=True)

@@ -90,6 +90,7 @@ struct mqs_topic {
 	struct str name;
 	struct kafka_uuid id;
 	_Atomic(struct mqs_parts *) parts;
+	int32_t wanted;            /* partitions, at the start */
 	struct mqs_settings settings; /* broker.topics */
 	bool gone;
 };

@@ -95,7 +95,7 @@ static bool env_topic_next(void *arg, size_t *at, struct str *ret_name)
 	void *value;
 
 	pthread_rwlock_rdlock(&b->topics);
-	bool more = map_next(b->by_name, at, NULL, &value);
+	bool more = map_next(b->by_name, at, &(struct str){0}, &value);
 
 	if (more) {
 		struct mqs_topic *t = value;

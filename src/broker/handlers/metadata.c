@@ -12,9 +12,11 @@ enum {
 	ASKED_MAX = 20000
 };
 
+/* Telemetry is answered and not offered, as by a Kafka without a receiver for it: clients would only log about it. */
 static bool offered(int key, void *arg)
 {
-	return mqs_handlers[key].where != MQS_ABSENT;
+	return key != KAFKA_API_GET_TELEMETRY_SUBSCRIPTIONS && key != KAFKA_API_PUSH_TELEMETRY &&
+	       mqs_handlers[key].where != MQS_ABSENT;
 }
 
 static const struct {

@@ -185,7 +185,7 @@ void mqs_quotas_free(struct mqs_broker *b)
 		coord_disown(&b->quotas[i].client);
 	}
 	free(b->quotas);
-	while (map_next(b->usage, &at, NULL, &u))
+	while (map_next(b->usage, &at, &(struct str){0}, &u))
 		free(u);
 }
 

@@ -98,7 +98,7 @@ struct mqs_topic **mqs_topics_all(struct mqs_request *rq, size_t *ret_n)
 	pthread_rwlock_rdlock(&b->topics);
 	struct mqs_topic **v = ARENA_ARRAY(rq->arena, struct mqs_topic *, map_count(b->by_name) + 1);
 
-	while (map_next(b->by_name, &at, NULL, &value))
+	while (map_next(b->by_name, &at, &(struct str){0}, &value))
 		v[n++] = mqs_topic_ref(value);
 	pthread_rwlock_unlock(&b->topics);
 	for (size_t i = 0; i < n; i++)
@@ -487,7 +487,7 @@ static void apply_all(struct mqs_broker *b)
 	size_t at = 0;
 	void *t;
 
-	while (map_next(b->by_name, &at, NULL, &t))
+	while (map_next(b->by_name, &at, &(struct str){0}, &t))
 		apply(b, t);
 }
 
@@ -513,7 +513,6 @@ int mqs_defaults_configure(struct mqs_broker *b, const struct mqs_settings *sett
 
 /* ---- start ---- */
 
-/* Partitions wanted stand in for the parts until the store is asked. */
 static void replay_topic(struct mqs_broker *b, struct str name, struct str value)
 {
 	struct mqs_topic *old = map_get(b->by_name, name);
@@ -534,10 +533,8 @@ static void replay_topic(struct mqs_broker *b, struct str name, struct str value
 		return;
 	memcpy(id.b, bytes.p, sizeof(id.b));
 	struct mqs_topic *t = topic_new(name, id);
-	struct mqs_parts *none = mem_zalloc(sizeof(*none));
 
-	none->n = (int32_t)n;
-	atomic_store(&t->parts, none);
+	t->wanted = (int32_t)n;
 	decode_settings(&c, &t->settings);
 	map_put(b->by_name, t->name, t);
 	map_put(b->by_id, id_key(&t->id), t);
@@ -572,14 +569,11 @@ static void adopt(struct mqs_broker *b)
 			if (!t) {
 				memcpy(id.b, plog_topic_id(p), sizeof(id.b));
 				t = topic_new(name, id);
-				atomic_store(&t->parts, mem_zalloc(sizeof(struct mqs_parts)));
 				map_put(b->by_name, t->name, t);
 				map_put(b->by_id, id_key(&t->id), t);
 			}
-			struct mqs_parts *parts = atomic_load(&t->parts);
-
-			if (plog_partition(p) >= parts->n)
-				parts->n = plog_partition(p) + 1;
+			if (plog_partition(p) >= t->wanted)
+				t->wanted = plog_partition(p) + 1;
 		}
 		plog_unref(p);
 	}
@@ -592,14 +586,10 @@ int mqs_topics_load(struct mqs_broker *b)
 	int rc = 0;
 
 	adopt(b);
-	while (map_next(b->by_name, &at, NULL, &value)) {
+	while (map_next(b->by_name, &at, &(struct str){0}, &value)) {
 		struct mqs_topic *t = value;
-		struct mqs_parts *wanted = atomic_load(&t->parts);
-		int32_t n = wanted->n;
 
-		free(wanted);
-		atomic_store(&t->parts, NULL);
-		if (open_parts(b, t, n) != 0)
+		if (open_parts(b, t, t->wanted) != 0)
 			rc = -1;
 	}
 	return rc;
@@ -610,7 +600,7 @@ void mqs_topics_free(struct mqs_broker *b)
 	size_t at = 0;
 	void *t;
 
-	while (b->by_name && map_next(b->by_name, &at, NULL, &t))
+	while (b->by_name && map_next(b->by_name, &at, &(struct str){0}, &t))
 		mqs_topic_unref(t);
 	map_free(b->by_name);
 	map_free(b->by_id);

@@ -302,13 +302,12 @@ void mqs__conn_go(struct mqs_conn *c)
 			return;
 		c->muted_until = 0;
 	}
-	for (int turn = 0; turn < 2; turn++) {
+	for (size_t before = SIZE_MAX; before != c->rn && !c->muted_until;) {
 		pump(c);
 		if (!mqs__conn_flush(c))
 			return;
-		if (c->muted_until)
-			break;
-		if (turn == 0 && !parse(c)) {
+		before = c->rn;
+		if (!parse(c)) {
 			mqs__conn_close(c);
 			return;
 		}

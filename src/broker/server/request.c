@@ -38,12 +38,14 @@ static bool size_fits(const struct kafka_request_header *h, size_t n)
 	return h->key == KAFKA_API_PRODUCE || n <= DECODED_MAX;
 }
 
+/* Bytes behind the message are let pass, as Kafka does: librdkafka sends one too many in AlterUserScramCredentials. */
 static int decode(struct mqs_request *rq)
 {
 	const struct kafka_schema *schema = rq->head.api->request;
+	struct str rest = rq->body;
 
 	rq->in = arena_alloc(rq->arena, schema->size);
-	return kafka_decode(schema, rq->head.version, rq->body, rq->arena, rq->in);
+	return kafka_decode_part(schema, rq->head.version, &rest, rq->arena, rq->in);
 }
 
 static void on_done(struct mqs_task *task)
