@@ -5,8 +5,8 @@
 
 #include <stdlib.h>
 
-/* A history of records for both coordinators: u8 which and whether there is a value, u8 key length, u16 value length, the
- * bytes. Whatever was accepted, the coordinator starts, lets time pass, and its snapshot is accepted again in full. */
+/* A history of records for both coordinators: u8 which and whether there is a value, u8 key length, key, u16 value
+ * length, value. Whatever was accepted, the coordinator starts, lets time pass, and its snapshot is accepted again. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct group_coord *groups;

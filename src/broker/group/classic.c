@@ -77,9 +77,12 @@ struct str group__select_protocol(const struct group *gr)
 
 /* ---- Rebalance ---- */
 
+/* Whatever members say: a rebalance that ends at once would begin again at once. */
+enum { REBALANCE_MIN_MS = 1000 };
+
 static int64_t rebalance_timeout(const struct group *gr)
 {
-	int64_t most = 0;
+	int64_t most = REBALANCE_MIN_MS;
 	struct str key;
 	void *v;
 

@@ -99,7 +99,7 @@ struct group_config {
 	int32_t groups_max;                           /* [10000] */
 	size_t bytes_max;                             /* of all state, about [256 MiB] */
 	int32_t protocols_max;                        /* per member [32] */
-	size_t member_metadata_max;                   /* sum of a member's protocol metadata, and of an assignment [1 MiB] */
+	size_t member_metadata_max;                   /* of a member's protocol metadata, of an assignment [1 MiB] */
 	int32_t offset_metadata_max;                  /* [4096] */
 	int32_t offsets_max;                          /* per group [100000] */
 	int64_t offsets_retention_ms;                 /* offsets.retention.minutes [7 days] */

@@ -261,6 +261,8 @@ void group__waiter_put(struct group_coord *g, struct waiter *w, struct batch *b)
 void group__waiter_done(struct group_coord *g, struct waiter *w, bool ok);
 /* Runs alone in its batch, because it looks at what earlier batches stored. */
 bool group__waiter_alone(const struct waiter *w);
+/* Has to wait until those before it are stored: the end of a transaction whose offsets are on their way. */
+bool group__waiter_follows(const struct waiter *w, const struct waiter *sent);
 
 /* regex.c */
 /* False when the expression is not valid. */

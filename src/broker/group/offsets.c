@@ -656,7 +656,17 @@ static void delete_done(struct group_coord *g, struct waiter *w, bool ok)
 
 bool group__waiter_alone(const struct waiter *w)
 {
-	return w->op == GROUP_DELETE || w->op == GROUP_OFFSET_DELETE || w->op == GROUP_TXN_END;
+	return w->op == GROUP_DELETE || w->op == GROUP_OFFSET_DELETE;
+}
+
+bool group__waiter_follows(const struct waiter *w, const struct waiter *sent)
+{
+	if (w->op != GROUP_TXN_END)
+		return false;
+	for (; sent; sent = sent->next)
+		if (sent->op == GROUP_COMMIT && sent->txn && sent->producer_id == w->producer_id)
+			return true;
+	return false;
 }
 
 void group__waiter_put(struct group_coord *g, struct waiter *w, struct batch *b)

@@ -10,7 +10,7 @@
  *   'T' group i64 topic i32   pending offset of a producer's transaction
  * Values:  u8 1, then the fields in the order of the functions below. */
 
-enum { LAYOUT = 1, RECORD_MAX = 64 << 20, SET_MAX = 1 << 20 };
+enum { LAYOUT = 1, SET_MAX = 1 << 20 };
 
 static void begin(struct batch *b, char kind, struct str group_id)
 {
@@ -239,7 +239,7 @@ static void read_set(struct cursor *c, struct part_set *s)
 {
 	uint32_t n = cursor_u32(c);
 
-	if (c->failed || n > SET_MAX || n * 20 > cursor_left(c)) {
+	if (c->failed || n > SET_MAX || (size_t)n * 20 > cursor_left(c)) {
 		c->failed = true;
 		return;
 	}
@@ -258,7 +258,7 @@ static void read_protocols(struct cursor *c, struct member *m)
 {
 	uint32_t n = cursor_u32(c);
 
-	if (c->failed || n * 8 > cursor_left(c)) {
+	if (c->failed || (size_t)n * 8 > cursor_left(c)) {
 		c->failed = true;
 		return;
 	}
@@ -273,7 +273,7 @@ static void read_topics(struct cursor *c, struct member *m)
 {
 	uint32_t n = cursor_u32(c);
 
-	if (c->failed || n * 4 > cursor_left(c)) {
+	if (c->failed || (size_t)n * 4 > cursor_left(c)) {
 		c->failed = true;
 		return;
 	}

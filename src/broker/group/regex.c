@@ -19,7 +19,8 @@ static pcre2_code *compile(struct str regex)
 	if (!regex.n || regex.n > REGEX_MAX)
 		return NULL;
 	return pcre2_compile((PCRE2_SPTR)regex.p, regex.n,
-			     PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C, &code, &at, NULL);
+			     PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C, &code, &at,
+			     NULL);
 }
 
 bool group__regex_check(struct str regex)

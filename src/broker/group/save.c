@@ -170,7 +170,7 @@ static void take(struct group_coord *g, struct batch *b)
 		struct waiter *w = g->queue;
 		bool alone = group__waiter_alone(w);
 
-		if (alone && g->sent)
+		if ((alone && g->sent) || group__waiter_follows(w, g->sent))
 			break;
 		g->queue = w->next;
 		w->next = NULL;

@@ -217,7 +217,7 @@ static void assign_even(struct work *w)
 {
 	size_t low = w->n_parts / w->n_members, extra = w->n_parts % w->n_members, next = 0;
 
-	/* First everybody up to the smaller share; then those who have more may keep one more while there are extras. */
+	/* First everybody up to the smaller share; who had more may keep one more while there are extras. */
 	for (size_t m = 0; m < w->n_members; m++)
 		keep(w, m, low);
 	for (size_t m = 0; m < w->n_members && extra; m++) {

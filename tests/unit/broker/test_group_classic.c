@@ -420,6 +420,37 @@ static void static_member_survives_a_rebalance_it_misses(void **st)
 	world_close(&w);
 }
 
+/* Found by fuzzing: a group of one static member that is away, with no time to wait, spun for ever. */
+static void static_member_without_patience(void **st)
+{
+	struct world w;
+	struct group_join in = {JOIN_DEFAULTS};
+
+	world_open(&w);
+	in.instance_id = STR("i1");
+	in.rebalance_timeout_ms = 0;
+	in.session_timeout_ms = 60000;
+	struct answer *a = world_answer(&w, join(&w, in));
+
+	sync_empty(&w, a->member_id, a->generation);
+	struct group_join other = {JOIN_DEFAULTS};
+
+	other.rebalance_timeout_ms = 0;
+	other.version = 4;
+	assert_int_equal(world_answer(&w, join(&w, other))->code, COORD_MEMBER_ID_REQUIRED);
+	other.version = 3;
+	uint64_t t = join(&w, other);
+
+	assert_false(world_answer(&w, t)->there);
+	assert_int_equal(leave(&w, "", "nobody"), COORD_UNKNOWN_MEMBER_ID);
+	world_restart(&w); /* the joins are lost, the rebalance goes on without anybody */
+	world_pass(&w, 59000);
+	assert_string_equal(state(&w, "g"), "PreparingRebalance");
+	world_pass(&w, 2000);
+	assert_string_equal(state(&w, "g"), "Empty");
+	world_close(&w);
+}
+
 /* ---- Restart, failures ---- */
 
 /* Rivals: stuck consumers after a restart of the coordinator. */
@@ -651,6 +682,7 @@ int main(void)
 		cmocka_unit_test(commit_during_rebalance),
 		cmocka_unit_test(static_member_returns_without_rebalance),
 		cmocka_unit_test(static_member_survives_a_rebalance_it_misses),
+		cmocka_unit_test(static_member_without_patience),
 		cmocka_unit_test(restart_without_rebalance),
 		cmocka_unit_test(restart_between_join_and_sync),
 		cmocka_unit_test(restart_after_a_leave_goes_on_with_the_rebalance),

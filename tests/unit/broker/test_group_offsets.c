@@ -389,6 +389,46 @@ static void commits_share_batches(void **st)
 	world_close(&w);
 }
 
+static void ends_of_transactions_share_batches(void **st)
+{
+	struct world w;
+	struct group_offset v = {STR("t"), 0, 10, -1, STR("m")};
+	struct group_commit in = {.group_id = STR("g"), .generation = -1, .retention_ms = -1, .v = &v, .n = 1,
+	                          .txn = true};
+
+	world_open(&w);
+	for (int i = 0; i < 20; i++) {
+		v.partition = i;
+		in.producer_id = i;
+		assert_int_equal(commit_in(&w, in, &v, 1, NULL), 0);
+	}
+	size_t before = w.store.n;
+
+	w.hold = true;
+	for (int i = 0; i < 20; i++) {
+		world_answer(&w, ++w.token)->there = false;
+		group_txn_end(w.g, STR("g"), i, true, w.token, w.now);
+	}
+	world_settle(&w);
+	assert_int_equal(w.store.n, before + 2);
+	assert_int_equal(committed(&w, "t", 19), 10);
+	/* An end behind offsets that are still on their way takes them along. */
+	in.v = &v;
+	for (int i = 0; i < 3; i++) {
+		world_answer(&w, ++w.token)->there = false;
+		v.offset = 20 + i;
+		in.producer_id = 7;
+		group_commit(w.g, &in, w.token, w.now);
+	}
+	world_answer(&w, ++w.token)->there = false;
+	group_txn_end(w.g, STR("g"), 7, true, w.token, w.now);
+	world_settle(&w);
+	assert_int_equal(committed(&w, "t", 19), 22);
+	world_restart(&w);
+	assert_int_equal(fetch_one(&w, "t", 19, true).offset, 22);
+	world_close(&w);
+}
+
 static void hostile_records(void **st)
 {
 	struct world w;
@@ -439,6 +479,7 @@ int main(void)
 		cmocka_unit_test(deleting),
 		cmocka_unit_test(failed_commits_leave_no_trace),
 		cmocka_unit_test(commits_share_batches),
+		cmocka_unit_test(ends_of_transactions_share_batches),
 		cmocka_unit_test(hostile_records),
 	};
 
