@@ -2,6 +2,7 @@
 #include "api/api.h"
 #include "api_mqs.h"
 #include "model/mqs/topic.h"
+#include "model/mqs/topic_file.h"
 
 int mqs_list_mqs_instance_topics(struct api_call *call, const struct mqs_list_mqs_instance_topics_in *in,
 				 struct mqs_topic_list *out)
@@ -40,4 +41,23 @@ int mqs_batch_delete_mqs_instance_topic(struct api_call *call, const struct mqs_
 					struct mqs_topic_deletion_list *out)
 {
 	return topic_delete(&call->m, in->instance_id, &in->body->topics, out);
+}
+
+int mqs_import_mqs_instance_topic(struct api_call *call, const struct mqs_import_mqs_instance_topic_in *in)
+{
+	return topic_import(&call->m, in->instance_id, in->upload_file_name, str_is(in->mode, "Merge"), in->prefix);
+}
+
+int mqs_export_mqs_instance_topic(struct api_call *call, const struct mqs_export_mqs_instance_topic_in *in)
+{
+	int rc = topic_export(&call->m, in->instance_id, in->name, &call->reply->body);
+
+	if (rc) {
+		buf_reset(&call->reply->body);
+		return rc;
+	}
+	call->raw = true;
+	call->reply->content_type = STR("application/octet-stream");
+	httpd_reply_header(call->reply, STR("Content-Disposition"), STR("attachment; filename=\"topics.json\""));
+	return 0;
 }
