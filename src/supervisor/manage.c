@@ -20,7 +20,7 @@
 
 #define DOWN_MS 60000
 
-static const char *const programs[] = {"appiad", "appia-worker", "nginx"};
+static const char *const programs[] = {"appiad", "appia-worker", "nginx", "appia-mqs"};
 
 static bool open_home(struct home *home)
 {

@@ -17,13 +17,14 @@
 
 #define START_MS 60000
 
-enum { APPIAD, WORKER, NGINX, CHILDREN };
+enum { APPIAD, WORKER, NGINX, MQS, CHILDREN };
 
 struct up {
 	struct home home;
 	struct conf *conf;
 	struct arena *a;
 	struct child children[CHILDREN];
+	size_t n_children; /* without the engines that are switched off, which stand last */
 	struct err err;
 };
 
@@ -78,6 +79,14 @@ static void plan_children(struct up *up)
 		.stop_signal = SIGQUIT,
 		.ready_file = in_home(up, "run/nginx.pid"), /* written after the ports are bound */
 	};
+	up->children[MQS] = (struct child){
+		.name = "appia-mqs",
+		.argv = {program(up, "appia-mqs"), "--home", up->home.dir},
+		.log_path = in_home(up, "log/appia-mqs.log"),
+		.stop_signal = SIGTERM,
+		.ready_socket = in_home(up, "mqs.sock"),
+	};
+	up->n_children = MQS + conf_bool(conf, CONF_MQS_ENABLED);
 }
 
 static int write_nginx_conf(struct up *up)
@@ -161,6 +170,10 @@ static void print_summary(struct up *up, const struct cli_profile *who, struct s
 	if (http)
 		printf("  try          curl 'http://%s:%d/sample/cities?country=IT'\n",
 		       host_of(up, CONF_GATEWAY_ADDRESS), http);
+	if (conf_bool(up->conf, CONF_MQS_ENABLED) && conf_int(up->conf, CONF_MQS_PORT))
+		printf("  Kafka        echo hello | kcat -b %s:%d -P -t sample; kcat -b %s:%d -C -t sample -e\n",
+		       host_of(up, CONF_MQS_ADDRESS), (int)conf_int(up->conf, CONF_MQS_PORT),
+		       host_of(up, CONF_MQS_ADDRESS), (int)conf_int(up->conf, CONF_MQS_PORT));
 	fflush(stdout);
 }
 
@@ -179,7 +192,7 @@ static int run(struct up *up)
 {
 	struct cli_profile profile;
 	bool first = access(in_home(up, "credentials.json"), F_OK) < 0;
-	int rc = supervise_start(up->children, CHILDREN, START_MS, &up->err);
+	int rc = supervise_start(up->children, up->n_children, START_MS, &up->err);
 
 	if (rc)
 		return rc;
@@ -194,8 +207,8 @@ static int run(struct up *up)
 	else if (sample_ensure(&up->home, &profile, &err))
 		log_warn("the sample could not be made: %s", err.text);
 	print_summary(up, known ? &profile : NULL, url, first);
-	supervise_run(up->children, CHILDREN);
-	supervise_stop(up->children, CHILDREN);
+	supervise_run(up->children, up->n_children);
+	supervise_stop(up->children, up->n_children);
 	return 0;
 }
 

@@ -61,6 +61,7 @@ class Platform:
     def env(self):
         env = {k: v for k, v in os.environ.items() if not k.startswith('APPIA_') or k == 'APPIA_CALLS_FILE'}
         env.update({f'APPIA_{name}_PORT': str(port) for name, port in self.ports.items()})
+        env['APPIA_MQS_ENABLED'] = 'false'  # scenarios that want the broker say so, with ports of their own
         env.update(APPIA_HOME=self.home, APPIA_CONFIG=os.path.join(self.home, 'profiles.json'), **self.extra)
         env.setdefault('ASAN_OPTIONS', 'detect_leaks=1')
         return env

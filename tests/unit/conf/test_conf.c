@@ -96,7 +96,7 @@ static void test_defaults(void **state)
 static void test_file(void **state)
 {
 	put("# comment\ngateway:\n  http_port: 80   # low\n  domain: \"a b\"\n  max_body: 1G\nlog: {level: debug}\n"
-	    "engines:\n  mqs: No\n  fdi: \"true\"\niam:\n  lock_for: 90s\nstore:\nmanagement: ~\nregion:\n  name:\n");
+	    "mqs:\n  enabled: No\n  auto_create: \"true\"\niam:\n  lock_for: 90s\nstore:\nmanagement: ~\nregion:\n  name:\n");
 	struct conf *conf = load();
 
 	assert_int_equal(conf_int(conf, CONF_GATEWAY_HTTP_PORT), 80);
@@ -105,8 +105,8 @@ static void test_file(void **state)
 	assert_true(str_is(conf_str(conf, CONF_GATEWAY_DOMAIN), "a b"));
 	assert_true(conf_int(conf, CONF_GATEWAY_MAX_BODY) == 1 << 30);
 	assert_true(str_is(conf_str(conf, CONF_LOG_LEVEL), "debug"));
-	assert_false(conf_bool(conf, CONF_ENGINES_MQS));
-	assert_true(conf_bool(conf, CONF_ENGINES_FDI));
+	assert_false(conf_bool(conf, CONF_MQS_ENABLED));
+	assert_true(conf_bool(conf, CONF_MQS_AUTO_CREATE));
 	assert_int_equal(conf_int(conf, CONF_IAM_LOCK_FOR), 90000);
 	assert_true(str_is(conf_str(conf, CONF_REGION_NAME), "local"));
 	conf_free(conf);
@@ -173,14 +173,14 @@ static void test_ranges(void **state)
 		"iam: {lock_for: 1M}",
 		"iam: {lock_for: 1 h}",
 		"iam: {lock_for: 106751991168d}",
-		"engines: {mqs: maybe}",
-		"engines: {mqs: 2}",
-		"engines: {mqs: \"\"}",
+		"mqs: {enabled: maybe}",
+		"mqs: {enabled: 2}",
+		"mqs: {enabled: \"\"}",
 	};
 	static const char *const good[] = {
 		"gateway: {http_port: 0}",   "gateway: {http_port: 65535}", "gateway: {max_body: 1K}",
 		"gateway: {max_body: 1024}", "gateway: {max_body: 1G}",     "iam: {lock_for: 1s}",
-		"iam: {lock_for: 1000ms}",   "iam: {lock_for: 30d}",        "engines: {mqs: OFF}",
+		"iam: {lock_for: 1000ms}",   "iam: {lock_for: 30d}",        "mqs: {enabled: OFF}",
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
