@@ -460,8 +460,8 @@ static unsigned tls_version(struct str name)
 /* Clients are verified by all the roots that came with the name's certificates. */
 static void join_roots(struct model *m, struct str roots, struct pub_cert *cert)
 {
-	cert->client_ca = cert->client_ca.n ? arena_join(m->arena, (struct str[]){cert->client_ca, roots}, 2, STR("\n"))
-					    : roots;
+	cert->client_ca =
+		cert->client_ca.n ? arena_join(m->arena, (struct str[]){cert->client_ca, roots}, 2, STR("\n")) : roots;
 }
 
 /* n_keys stays 0 where there is no certificate: the name is served with the gateway's own. */
@@ -539,9 +539,9 @@ static int project_group(struct model *m, struct pub_batch *batch, struct str ke
 	struct pub_host host = {.by_ip = true};
 	struct buf value;
 	bool found;
-	int rc = find_host(m,
-			   "SELECT id, instance_id, 0, 0 FROM api_group WHERE is_default = 1 ORDER BY created_ms, id LIMIT 1",
-			   STR_NONE, &host, &found);
+	int rc = find_host(
+		m, "SELECT id, instance_id, 0, 0 FROM api_group WHERE is_default = 1 ORDER BY created_ms, id LIMIT 1",
+		STR_NONE, &host, &found);
 
 	if (rc || !found)
 		return rc ? rc : pub_del(batch, STR("default"), &m->err);
