@@ -47,7 +47,8 @@ struct model_settings {
 	struct str data_dir;
 	struct str mqs_engine; /* "embedded" or "kafka" */
 	struct str mqs_servers; /* bootstrap servers "host:port,host:port" */
-	struct str mqs_protocol, mqs_mechanism, mqs_user, mqs_password; /* as librdkafka calls them; user may be empty */
+	/* as librdkafka calls them; user may be empty */
+	struct str mqs_protocol, mqs_mechanism, mqs_user, mqs_password;
 	struct str mqs_ca_file; /* empty: the platform's own authority */
 	int64_t mqs_max_partitions; /* per instance */
 	int64_t token_lifetime_ms;

@@ -27,7 +27,8 @@
  *   livedata/<ld_api_id>                     JSON document of struct internal_livedata (spec/internal), for
  * appia-worker datasource/<datasource_id>               JSON document of struct internal_datasource, secrets sealed
  *   cert/<lower-case host name>              pub_cert      how TLS is spoken under a bound domain name
- *   topic_right/<topic>/<app key>            JSON {"pub","sub","owner": bool, "pub_tags","sub_tags": [..]}; no tags: all
+ *   topic_right/<topic>/<app key>            JSON {"pub","sub","owner": bool, "pub_tags","sub_tags": [..]}; no
+ *                                            tags: all
  *   meta/seq                                 u64: last outbox row projected
  *   meta/layout                              PUB_LAYOUT: a state with another one is built anew by its writer
  */

@@ -96,7 +96,8 @@ static void test_defaults(void **state)
 static void test_file(void **state)
 {
 	put("# comment\ngateway:\n  http_port: 80   # low\n  domain: \"a b\"\n  max_body: 1G\nlog: {level: debug}\n"
-	    "mqs:\n  enabled: No\n  auto_create: \"true\"\niam:\n  lock_for: 90s\nstore:\nmanagement: ~\nregion:\n  name:\n");
+	    "mqs:\n  enabled: No\n  auto_create: \"true\"\niam:\n  lock_for: 90s\nstore:\nmanagement: ~\nregion:\n  "
+	    "name:\n");
 	struct conf *conf = load();
 
 	assert_int_equal(conf_int(conf, CONF_GATEWAY_HTTP_PORT), 80);
