@@ -31,7 +31,7 @@ class Mqs:
     """appia-mqs; settings by their names in the section mqs."""
 
     def __init__(self, tls=False, **settings):
-        self.dir = tempfile.mkdtemp(prefix='appia-mqs-')
+        self.dir = tempfile.mkdtemp(prefix='mqs-broker-')
         self.port, self.sasl_port, self.sasl_plaintext_port = free_port(), free_port(), free_port()
         if tls:
             make_certificate(self.dir + '/tls')
