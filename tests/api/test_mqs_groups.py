@@ -8,7 +8,7 @@ import pytest
 from lib.apic import ok, refused, user
 from lib.appiad import wait_for
 from lib.kafka import tool
-from lib.mqs import MQS, appiad, create, kafka, kcat, owner, produce  # noqa: F401
+from lib.mqs_api import MQS, appiad, create, kafka, kcat, owner, produce  # noqa: F401
 
 MESSAGES = MQS + '/messages'
 GROUPS = MQS + '/groups'

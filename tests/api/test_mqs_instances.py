@@ -5,7 +5,7 @@ import os
 import zipfile
 
 from lib.apic import ok, refused
-from lib.mqs import MQS, appiad, kafka  # noqa: F401
+from lib.mqs_api import MQS, appiad, kafka  # noqa: F401
 
 INSTANCES = '/v2/{project_id}/mqs/instances'
 

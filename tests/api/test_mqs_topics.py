@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Topics and access policies: sections 7.2 and 7.3 of the reference, against a Kafka."""
+import json
 import os
 import sqlite3
 import subprocess
@@ -9,11 +10,14 @@ import pytest
 from lib.apic import PUBLIC, app, member, ok, refused, user
 from lib.appiad import BUILD, Appiad, store_settings
 from lib.kafka import tool
-from lib.mqs import TOPICS, appiad, create, delete, kafka, listed, owner  # noqa: F401
+from lib.mqs_api import TOPICS, appiad, create, delete, kafka, listed, owner  # noqa: F401
 
 EXAMPLE = {'partition': 3, 'access_policy': 'all', 'replication': 3, 'retention_time': 72, 'sync_replication': False,
            'sync_message_flush': False, 'tag': '11 || 22 || aa || bb&11 || 22 || aa || bb', 'description': 'test',
            'sensitive_word': 'sss || ddd'}
+
+
+OURS = ('retention.ms', 'flush.messages', 'min.insync.replicas')
 
 
 def kafka_topics(kafka):
@@ -24,7 +28,7 @@ def kafka_topics(kafka):
         if 'PartitionCount:' in line:
             f = dict(p.split(': ', 1) for p in line.split('\t') if ': ' in p)
             found[f['Topic'].strip()] = (int(f['PartitionCount']), dict(
-                c.split('=', 1) for c in f.get('Configs', '').strip().split(',') if '=' in c))
+                c.split('=', 1) for c in f.get('Configs', '').strip().split(',') if c.split('=')[0] in OURS))
     return found
 
 
@@ -207,3 +211,55 @@ def test_healing(appiad, kafka, owner):
     assert db.execute('SELECT name, state FROM mqs_topic').fetchall() == [('half-made', 'ready')]
     db.close()
     delete(appiad, 'half-made')
+
+
+def upload(appiad, data, **query):
+    """The file as a form."""
+    body = b'--b\r\nContent-Disposition: form-data; name="upload_file_name"; filename="topics.json"\r\n\r\n' + (
+        data if isinstance(data, bytes) else json.dumps(data).encode()) + b'\r\n--b--\r\n'
+    return appiad.call('POST', TOPICS + '/import', body, query=query,
+                       headers={'Content-Type': 'multipart/form-data; boundary=b'})
+
+
+def test_export_and_import(appiad, kafka, owner):
+    reader = app(appiad, 'reader of topics')
+    key = ok(appiad.call('GET', f'{PUBLIC}/apps/{reader}'))['key']
+    create(appiad, owner, 'moved-1', partition=2, retention_time=5, tag='a', description='first')
+    create(appiad, owner, 'moved-2', partition=1, access_policy='pub', sync_message_flush=True)
+    assert appiad.call('POST', TOPICS + '/moved-1/access-policies/batch-add', {'policies': [
+        {'user_name': key, 'app_name': 'x', 'access_policy': 'sub', 'tag': 'b'}]}).status == 204
+    r = appiad.call('GET', TOPICS + '/export')
+    assert r.status == 200 and 'attachment' in r.headers['content-disposition']
+    data = r.json
+    assert [t['name'] for t in data['topics']] == ['moved-1', 'moved-2'] and data['version'] == '1.0'
+    assert data['topics'][0]['policies'][1] == {'app_name': 'reader of topics', 'access_policy': 'sub', 'tag': 'b',
+                                                'owner': False}
+    assert appiad.call('GET', TOPICS + '/export', query={'name': 'moved-2'}).json['topics'] == data['topics'][1:]
+    refused(appiad.call('GET', TOPICS + '/export', query={'name': 'nothing'}), 400, 'MQS.00400101')
+    refused(upload(appiad, data), 400, 'MQS.00400101')
+    delete(appiad, 'moved-2')
+    refused(upload(appiad, data, mode='AddNew'), 400, 'MQS.00400101')
+    assert listed(appiad)['total'] == 1
+    data['topics'][0].update(partition=4, retention_time=6)
+    assert upload(appiad, data, mode='Merge').status == 204
+    assert kafka_topics(kafka)['moved-1'] == (4, {'retention.ms': str(6 * 3600000)})
+    assert kafka_topics(kafka)['moved-2'][1]['flush.messages'] == '1'
+    assert appiad.call('GET', TOPICS + '/export').json == data
+    delete(appiad, 'moved-1', 'moved-2')
+    assert upload(appiad, data, prefix='copy of ').status == 204
+    assert {t['app_name'] for t in listed(appiad)['topics']} == {'copy of owner of topics'}
+    delete(appiad, 'moved-1', 'moved-2')
+
+
+def test_import_refused(appiad, owner):
+    good = {'name': 'imported', 'app_name': 'owner of topics', 'partition': 1}
+    for data in (b'x', {}, {'topics': []}, {'topics': 1}, {'topics': [1]}, {'topics': [good, good]},
+                 *({'topics': [good | change]} for change in (
+                     {'name': 'a.b'}, {'name': 5}, {'app_name': ''}, {'app_name': 'nobody'}, {'partition': 101},
+                     {'partition': 'x'}, {'replication': 0}, {'retention_time': 169}, {'sync_message_flush': 1},
+                     {'description': 'x' * 1001}, {'policies': [1]},
+                     {'policies': [{'app_name': 'owner of topics', 'access_policy': 'x'}]}))):
+        refused(upload(appiad, data), 400, 'MQS.00400062')
+    refused(upload(appiad, {'topics': [good]}, mode='Other'), 400, 'MQS.00400062')
+    refused(appiad.call('POST', TOPICS + '/import', b''), 400, 'MQS.00400062')
+    assert listed(appiad)['total'] == 0

@@ -42,10 +42,10 @@ static bool answers(const char *host, const char *port)
 	return yes;
 }
 
-static int away(struct model *m)
+static int away(struct model *m, const char *why)
 {
-	return err_set_retriable(&m->err, ERR_MQS_005000053, "Kafka at %.*s does not answer",
-				 STR_FMT(m->settings->mqs_servers));
+	return err_set_retriable(&m->err, ERR_MQS_005000053, "Kafka at %.*s does not answer (%s)",
+				 STR_FMT(m->settings->mqs_servers), why);
 }
 
 int cluster_ping(struct model *m)
@@ -67,7 +67,7 @@ int cluster_ping(struct model *m)
 		if (answers(arena_cstr(m->arena, host), arena_cstr(m->arena, str_sub(server, colon, server.n))))
 			return 0;
 	}
-	return away(m);
+	return away(m, "nobody listens");
 }
 
 void cluster__set(rd_kafka_conf_t *conf, const char *name, const char *value)
@@ -182,7 +182,7 @@ int cluster__fault(struct model *m, rd_kafka_resp_err_t code, const char *text)
 	case RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS:
 	case RD_KAFKA_RESP_ERR_NOT_COORDINATOR:
 	case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:
-		return away(m);
+		return away(m, rd_kafka_err2name(code));
 	default:
 		return err_set(&m->err, ERR_MQS_005000020, "Kafka refused it: %s",
 			       text && *text ? text : rd_kafka_err2str(code));
@@ -211,7 +211,7 @@ int cluster__await(struct model *m, struct cluster_ask *ask)
 {
 	ask->event = rd_kafka_queue_poll(ask->queue, CLUSTER_WAIT_MS + 1000);
 	if (!ask->event)
-		return away(m);
+		return away(m, "no reply");
 	rd_kafka_resp_err_t code = rd_kafka_event_error(ask->event);
 
 	return code ? cluster__fault(m, code, rd_kafka_event_error_string(ask->event)) : 0;

@@ -27,8 +27,8 @@ static int put_policies(struct model *m, struct str topic, struct buf *out)
 	struct store_rows *rows;
 	bool first = true;
 	int rc = store_query(m->tx, &m->err, &rows,
-			     "SELECT a.name, p.access, p.tag, CASE WHEN t.app_id = p.app_id THEN 1 ELSE 0 END FROM mqs_policy p"
-			     " JOIN app a ON a.id = p.app_id JOIN mqs_topic t ON t.name = p.topic WHERE p.topic = ?"
+			     "SELECT a.name, p.access, p.tag, CASE WHEN t.app_id = p.app_id THEN 1 ELSE 0 END"
+			     " FROM mqs_policy p JOIN app a ON a.id = p.app_id JOIN mqs_topic t ON t.name = p.topic WHERE p.topic = ?"
 			     " ORDER BY p.created_ms, a.name", "s", topic);
 
 	if (rc)
@@ -51,9 +51,10 @@ static int put_topic(struct model *m, const struct topic *t, struct buf *out)
 	buf_cstr(out, "{\"name\":");
 	json_print_str(out, t->name);
 	put_member(out, "app_name", t->app_name);
-	buf_fmt(out, ",\"partition\":%lld,\"replication\":%lld,\"retention_time\":%lld,\"sync_message_flush\":%s,"
-		"\"sync_replication\":%s", (long long)t->partitions, (long long)t->replication,
-		(long long)t->retention_hours, t->sync_flush ? "true" : "false", t->sync_replication ? "true" : "false");
+	buf_fmt(out, ",\"partition\":%lld,\"replication\":%lld,\"retention_time\":%lld", (long long)t->partitions,
+		(long long)t->replication, (long long)t->retention_hours);
+	buf_fmt(out, ",\"sync_message_flush\":%s,\"sync_replication\":%s", t->sync_flush ? "true" : "false",
+		t->sync_replication ? "true" : "false");
 	put_member(out, "description", t->description);
 	put_member(out, "sensitive_word", t->sensitive_word);
 	return put_policies(m, t->name, out);
@@ -64,8 +65,8 @@ static int all_names(struct model *m, struct str instance_id, struct str_array *
 	struct str me = app_visible_user(m);
 	struct store_rows *rows;
 	int rc = store_query(m->tx, &m->err, &rows,
-			     "SELECT t.name FROM mqs_topic t WHERE t.instance_id = ? AND t.state <> 'deleting'" APP_VISIBLE(
-				     "t.app_id") " ORDER BY t.name LIMIT ?",
+			     "SELECT t.name FROM mqs_topic t WHERE t.instance_id = ? AND t.state <> 'deleting'"
+			     APP_VISIBLE("t.app_id") " ORDER BY t.name LIMIT ?",
 			     "ssssi", instance_id, me, me, me, (int64_t)MAX_TOPICS);
 
 	if (rc)
