@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Starts appia-mqs with data of its own."""
+import json
 import os
 import pathlib
 import re
@@ -30,11 +31,14 @@ def make_certificate(folder):
 class Mqs:
     """appia-mqs; settings by their names in the section mqs."""
 
-    def __init__(self, tls=False, **settings):
+    def __init__(self, tls=False, published=None, **settings):
         self.dir = tempfile.mkdtemp(prefix='mqs-broker-')
         self.port, self.sasl_port, self.sasl_plaintext_port = free_port(), free_port(), free_port()
         if tls:
             make_certificate(self.dir + '/tls')
+        if published:
+            subprocess.run([BUILD / 'tests/gateway/pubwrite', self.dir + '/published', self.dir + '/master.key'],
+                           input=json.dumps(published) + '\n', text=True, check=True, capture_output=True)
         self.ca = self.dir + '/tls/server.pem'
         self.settings = {'port': self.port, 'sasl_port': self.sasl_port if tls else 0,
                          'sasl_plaintext_port': self.sasl_plaintext_port, 'rebalance_delay': '0ms', **settings}

@@ -277,25 +277,6 @@ for f in admin.delete_acls([every]).values():
 ''')
 
 
-def test_quota_slows_down(mqs):
-    vendor.run_python('''
-import sys, time
-from kafka import KafkaProducer
-from kafka.admin import KafkaAdminClient
-from confluent_kafka import Producer
-B = sys.argv[1]
-admin = KafkaAdminClient(bootstrap_servers=B)
-admin.alter_client_quotas([{'entity': [('client-id', 'slow')], 'ops': [('producer_byte_rate', 100000.0, False)]}]) \
-    if hasattr(admin, 'alter_client_quotas') else sys.exit(0)
-p = Producer({'bootstrap.servers': B, 'client.id': 'slow', 'linger.ms': 0, 'batch.size': 10000})
-begin = time.time()
-for _ in range(60):
-    p.produce('quota', value='x' * 9000)
-assert p.flush(30) == 0
-assert time.time() - begin > 2, time.time() - begin
-''', mqs.address, packages=['confluent-kafka', 'kafka-python'])
-
-
 def test_nothing_is_lost_by_kill_9(mqs):
     run(mqs, "create('killed', 2); assert write('killed', [str(i) for i in range(2000)]) == []; read(500, 'killed', 'k')")
     mqs.kill()

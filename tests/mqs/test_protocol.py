@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bytes on the wire: framing, order of answers, what hostile peers send."""
+import binascii
 import os
 import random
 import socket
@@ -111,6 +112,34 @@ def test_a_client_that_does_not_read_stalls_nobody(mqs):
             s.sendall(request(18, 0, 1))
             assert read(s)
         assert time.monotonic() - begin < 2
+
+
+def text(value):
+    return struct.pack('>h', len(value)) + value
+
+
+def test_quotas_slow_down(mqs):
+    entry = struct.pack('>i', 1) + text(b'client-id') + text(b'slow')
+    quota = struct.pack('>i', 1) + entry + struct.pack('>i', 1) + text(b'producer_byte_rate') + struct.pack('>d?', 1e5, False)
+    with connect(mqs) as s:
+        s.sendall(request(3, 4, 1, struct.pack('>i', 1) + text(b'quota') + b'\1', b'slow'))
+        assert read(s)
+        s.sendall(request(49, 0, 2, quota + b'\0'))
+        assert struct.unpack('>h', read(s)[12:14])[0] == 0
+    # One message of magic 1 with 50 kB: half a second of the quota.
+    message = b'\1\0' + struct.pack('>q', 1) + struct.pack('>i', -1) + struct.pack('>i', 50000) + b'x' * 50000
+    message = struct.pack('>I', binascii.crc32(message)) + message
+    records = struct.pack('>qi', 0, len(message)) + message
+    produce = struct.pack('>hi', 1, 1000) + struct.pack('>i', 1) + text(b'quota') + struct.pack('>iii', 1, 0, len(records))
+    with connect(mqs) as s:
+        begin, pauses = time.monotonic(), []
+        for i in range(6):
+            s.sendall(request(0, 2, i, produce + records, b'slow'))
+            answer = read(s)
+            assert struct.unpack('>h', answer[23:25])[0] == 0, answer
+            pauses.append(struct.unpack('>i', answer[-4:])[0])
+    assert pauses[0] == 0 and max(pauses) > 300, pauses
+    assert time.monotonic() - begin > 0.6
 
 
 def test_health_and_metrics(mqs):
