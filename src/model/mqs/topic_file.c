@@ -28,7 +28,8 @@ static int put_policies(struct model *m, struct str topic, struct buf *out)
 	bool first = true;
 	int rc = store_query(m->tx, &m->err, &rows,
 			     "SELECT a.name, p.access, p.tag, CASE WHEN t.app_id = p.app_id THEN 1 ELSE 0 END"
-			     " FROM mqs_policy p JOIN app a ON a.id = p.app_id JOIN mqs_topic t ON t.name = p.topic WHERE p.topic = ?"
+			     " FROM mqs_policy p JOIN app a ON a.id = p.app_id JOIN mqs_topic t ON t.name = p.topic"
+			     " WHERE p.topic = ?"
 			     " ORDER BY p.created_ms, a.name", "s", topic);
 
 	if (rc)
