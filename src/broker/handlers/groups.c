@@ -3,7 +3,7 @@
 
 /* Requests of consumer groups: translated for the group coordinator, whose answers come back through calls. */
 
-enum { MANY = 20000 };
+enum { MANY = 20000, DESCRIBED_MAX = 2000 };
 
 static void lock(struct mqs_request *rq)
 {
@@ -368,7 +368,7 @@ void mqs_handle_consumer_group_describe(struct mqs_request *rq)
 	const struct kafka_consumer_group_describe_req *in = rq->in;
 	struct mqs_broker *b = mqs_broker(rq);
 	struct kafka_consumer_group_describe_res *res = KAFKA_NEW(rq->arena, kafka_consumer_group_describe_res);
-	int32_t n = in->group_ids.n > 0 && in->group_ids.n < MANY ? in->group_ids.n : 0;
+	int32_t n = in->group_ids.n > 0 && in->group_ids.n < DESCRIBED_MAX ? in->group_ids.n : 0;
 
 	res->groups.n = n;
 	res->groups.v = KAFKA_ARRAY(rq->arena, kafka_consumer_group_describe_res_group, (size_t)n);
@@ -445,7 +445,7 @@ void mqs_handle_describe_groups(struct mqs_request *rq)
 {
 	const struct kafka_describe_groups_req *in = rq->in;
 	struct kafka_describe_groups_res *res = KAFKA_NEW(rq->arena, kafka_describe_groups_res);
-	int32_t n = in->groups.n > 0 && in->groups.n < MANY ? in->groups.n : 0;
+	int32_t n = in->groups.n > 0 && in->groups.n < DESCRIBED_MAX ? in->groups.n : 0;
 
 	res->groups.n = n;
 	res->groups.v = KAFKA_ARRAY(rq->arena, kafka_describe_groups_res_group, (size_t)n);

@@ -9,7 +9,8 @@ enum {
 		    1 << OP_DESCRIBE_CONFIGS | 1 << OP_ALTER_CONFIGS,
 	CLUSTER_OPS = 1 << OP_CREATE | 1 << OP_ALTER | 1 << OP_DESCRIBE | 1 << OP_CLUSTER_ACTION |
 		      1 << OP_DESCRIBE_CONFIGS | 1 << OP_ALTER_CONFIGS | 1 << OP_IDEMPOTENT_WRITE,
-	ASKED_MAX = 20000
+	ASKED_MAX = 20000,
+	PARTS_MAX = 500000
 };
 
 /* Telemetry is answered and not offered, as by a Kafka without a receiver for it: clients would only log about it. */
@@ -193,13 +194,30 @@ static void metadata_create(struct mqs_request *rq)
 	metadata_answer(rq, true);
 }
 
+/* A topic that is named many times is described as often: that needs a limit. */
+static bool too_much(struct mqs_request *rq)
+{
+	const struct kafka_metadata_req *in = rq->in;
+	int64_t parts = 0;
+
+	if (in->topics.n > ASKED_MAX)
+		return true;
+	for (int32_t i = 0; i < in->topics.n && parts <= PARTS_MAX; i++) {
+		struct mqs_topic *t = in->topics.v[i].name.p ? mqs_topic_of(rq, in->topics.v[i].name)
+							     : mqs_topic_of_id(rq, in->topics.v[i].topic_id);
+
+		parts += t ? atomic_load(&t->parts)->n : 0;
+	}
+	return parts > PARTS_MAX;
+}
+
 void mqs_handle_metadata(struct mqs_request *rq)
 {
 	const struct kafka_metadata_req *in = rq->in;
 	struct mqs_broker *b = mqs_broker(rq);
 	bool create = b->options.auto_create && (rq->head.version < 4 || in->allow_auto_topic_creation);
 
-	if (in->topics.n > ASKED_MAX) {
+	if (too_much(rq)) {
 		mqs_hang_up(rq);
 		return;
 	}

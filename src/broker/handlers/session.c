@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-enum { SESSION_PARTS_MAX = 10000 };
+enum { SESSION_PARTS_MAX = 2000 };
 
 struct session_part {
 	struct str topic; /* owned */

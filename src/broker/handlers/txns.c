@@ -3,7 +3,7 @@
 
 /* Requests of producers: translated for the transaction coordinator. */
 
-enum { MANY = 20000 };
+enum { MANY = 20000, DESCRIBED_MAX = 1000 };
 
 static struct mqs_call *new_call(struct mqs_request *rq, void (*fn)(struct mqs_call *, const struct txn_reply *))
 {
@@ -342,7 +342,7 @@ void mqs_handle_describe_transactions(struct mqs_request *rq)
 {
 	const struct kafka_describe_transactions_req *in = rq->in;
 	struct kafka_describe_transactions_res *res = KAFKA_NEW(rq->arena, kafka_describe_transactions_res);
-	int32_t n = in->transactional_ids.n > 0 && in->transactional_ids.n < MANY ? in->transactional_ids.n : 0;
+	int32_t n = in->transactional_ids.n > 0 && in->transactional_ids.n < DESCRIBED_MAX ? in->transactional_ids.n : 0;
 
 	res->transaction_states.n = n;
 	res->transaction_states.v =

@@ -14,8 +14,7 @@ enum {
 	SEND_TURN = 2 << 20,     /* bytes one connection sends before others have their turn */
 	READ_TURN = 4 << 20,
 	SPARE_ARENAS = 32,
-	TICK_MS = 20,
-	CUTS_MAX = 4096
+	TICK_MS = 20
 };
 
 struct mqs_conn {

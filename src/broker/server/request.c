@@ -6,8 +6,8 @@
 #include <stdlib.h>
 
 /* What decoding may take, besides what the answer needs: a request of n bytes can ask for many times n in structs. */
-#define ARENA_MAX ((size_t)256 << 20)
-#define DECODED_MAX ((size_t)24 << 20)
+#define ARENA_MAX ((size_t)1 << 30)
+#define DECODED_MAX ((size_t)4 << 20)
 #define OUT_MAX ((size_t)96 << 20)
 
 static struct arena *arena_take(struct mqs_loop *loop)
@@ -35,7 +35,8 @@ void mqs__uncharge(struct mqs_server *s, size_t *charged)
  * against the bytes there are, so only the ratio has to be bounded, by refusing long requests that are not Produce. */
 static bool size_fits(const struct kafka_request_header *h, size_t n)
 {
-	return h->key == KAFKA_API_PRODUCE || n <= DECODED_MAX;
+	return h->key == KAFKA_API_PRODUCE || h->key == KAFKA_API_JOIN_GROUP || h->key == KAFKA_API_SYNC_GROUP ||
+	       n <= DECODED_MAX;
 }
 
 /* Bytes behind the message are let pass, as Kafka does: librdkafka sends one too many in AlterUserScramCredentials. */
@@ -166,11 +167,20 @@ static void finish(struct mqs_request *rq)
 	mqs_post(c->loop, &rq->task);
 }
 
+static size_t cuts_of(const struct kafka_fetch_res *res)
+{
+	size_t n = 1;
+
+	for (int32_t i = 0; i < res->responses.n; i++)
+		n += res->responses.v[i].partitions.n > 0 ? (size_t)res->responses.v[i].partitions.n : 0;
+	return n;
+}
+
 void mqs_answer(struct mqs_request *rq, const void *res)
 {
 	if (rq->head.key == KAFKA_API_FETCH && rq->head.version >= 4) {
-		rq->gather.v = ARENA_ARRAY(rq->arena, struct kafka_cut, CUTS_MAX);
-		rq->gather.cap = CUTS_MAX;
+		rq->gather.cap = cuts_of(res);
+		rq->gather.v = ARENA_ARRAY(rq->arena, struct kafka_cut, rq->gather.cap);
 	}
 	int code = kafka_response_encode(rq->head.api, rq->head.version, rq->head.correlation, res, &rq->out,
 					 rq->gather.cap ? &rq->gather : NULL);
