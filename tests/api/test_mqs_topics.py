@@ -262,4 +262,9 @@ def test_import_refused(appiad, owner):
         refused(upload(appiad, data), 400, 'MQS.00400062')
     refused(upload(appiad, {'topics': [good]}, mode='Other'), 400, 'MQS.00400062')
     refused(appiad.call('POST', TOPICS + '/import', b''), 400, 'MQS.00400062')
+    for place, status in (('{project_id}', 403), ('{instance_id}', 404)):
+        r = appiad.call('POST', TOPICS.replace(place, 'x') + '/import',
+                        b'--b\r\nContent-Disposition: form-data; name="upload_file_name"\r\n\r\n{}\r\n--b--\r\n',
+                        headers={'Content-Type': 'multipart/form-data; boundary=b'})
+        assert r.status == status, r
     assert listed(appiad)['total'] == 0
