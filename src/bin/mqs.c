@@ -49,8 +49,8 @@ static void listener(struct program *p, const char *name, int64_t port, bool sas
 		return;
 	struct mqs_listener *l = &p->options.listeners[p->options.n_listeners++];
 
-	*l = (struct mqs_listener){.name = name, .port = (uint16_t)port, .advertised_port = (uint16_t)port,
-				   .sasl = sasl, .tls = tls};
+	*l = (struct mqs_listener){
+		.name = name, .port = (uint16_t)port, .advertised_port = (uint16_t)port, .sasl = sasl, .tls = tls};
 	snprintf(l->address, sizeof(l->address), "%.*s", STR_FMT(address));
 	if (host.n)
 		snprintf(l->advertised_host, sizeof(l->advertised_host), "%.*s", STR_FMT(host));
@@ -87,16 +87,20 @@ static void configure(struct program *p)
 	p->options.broker = &p->broker;
 	int64_t delay = conf_int(c, CONF_MQS_REBALANCE_DELAY);
 
-	p->broker.options = (struct mqs_broker_options){
-		.dir = p->data, .published = p->published, .key = p->key,
-		.default_partitions = (int32_t)conf_int(c, CONF_MQS_PARTITIONS),
-		.retention_ms = conf_int(c, CONF_MQS_RETENTION),
-		.max_message_bytes = conf_int(c, CONF_MQS_MAX_MESSAGE),
-		.segment_bytes = conf_int(c, CONF_MQS_SEGMENT), .auto_create = conf_bool(c, CONF_MQS_AUTO_CREATE),
-		.delete_topics = true, .offsets_retention_ms = conf_int(c, CONF_MQS_OFFSETS_RETENTION),
-		.sasl_lifetime_ms = conf_int(c, CONF_MQS_SESSION_LIFETIME),
-		.administrators = conf_str(c, CONF_MQS_ADMINISTRATORS),
-		.group_initial_delay_ms = delay ? (int32_t)delay : -1, .fetch_sessions_max = 2000};
+	p->broker.options = (struct mqs_broker_options){.dir = p->data,
+							.published = p->published,
+							.key = p->key,
+							.default_partitions = (int32_t)conf_int(c, CONF_MQS_PARTITIONS),
+							.retention_ms = conf_int(c, CONF_MQS_RETENTION),
+							.max_message_bytes = conf_int(c, CONF_MQS_MAX_MESSAGE),
+							.segment_bytes = conf_int(c, CONF_MQS_SEGMENT),
+							.auto_create = conf_bool(c, CONF_MQS_AUTO_CREATE),
+							.delete_topics = true,
+							.offsets_retention_ms = conf_int(c, CONF_MQS_OFFSETS_RETENTION),
+							.sasl_lifetime_ms = conf_int(c, CONF_MQS_SESSION_LIFETIME),
+							.administrators = conf_str(c, CONF_MQS_ADMINISTRATORS),
+							.group_initial_delay_ms = delay ? (int32_t)delay : -1,
+							.fetch_sessions_max = 2000};
 }
 
 /* ---- health and metrics ---- */
@@ -195,8 +199,11 @@ static int start(struct program *p)
 	if (code == 0)
 		code = mqs_broker_open(&p->broker, p->server, &p->err);
 	if (code == 0)
-		code = httpd_start(&(struct httpd_options){.socket_path = p->socket, .max_body = 1024,
-							   .idle_seconds = 60, .handler = on_http, .ctx = p},
+		code = httpd_start(&(struct httpd_options){.socket_path = p->socket,
+							   .max_body = 1024,
+							   .idle_seconds = 60,
+							   .handler = on_http,
+							   .ctx = p},
 				   &p->httpd, &p->err);
 	if (code == 0)
 		code = mqs_server_listen(p->server, &p->err);

@@ -66,7 +66,7 @@ static int wanted_settings(const struct kafka_create_topics_req_topic *t, struct
 {
 	for (int32_t i = 0; i < t->configs.n; i++) {
 		int id = mqs_config_find(t->configs.v[i].name);
-		const char *wrong = id < 0 ? "unknown setting"
+		const char *wrong = id < 0                    ? "unknown setting"
 				    : t->configs.v[i].value.p ? mqs_config_check(id, t->configs.v[i].value)
 							      : NULL;
 
@@ -220,8 +220,7 @@ void mqs_handle_create_partitions(struct mqs_request *rq)
 	res->results.v = KAFKA_ARRAY(rq->arena, kafka_create_partitions_res_result, (size_t)n);
 	for (int32_t i = 0; i < n; i++) {
 		res->results.v[i].name = in->topics.v[i].name;
-		res->results.v[i].error_code =
-			(int16_t)grow(rq, &in->topics.v[i], &res->results.v[i].error_message);
+		res->results.v[i].error_code = (int16_t)grow(rq, &in->topics.v[i], &res->results.v[i].error_message);
 	}
 	mqs_answer(rq, res);
 }
@@ -305,8 +304,8 @@ void mqs_handle_alter_replica_log_dirs(struct mqs_request *rq)
 
 			out->topic_name = t->name;
 			out->partitions.n = parts;
-			out->partitions.v = KAFKA_ARRAY(rq->arena, kafka_alter_replica_log_dirs_res_partition,
-							(size_t)parts);
+			out->partitions.v =
+				KAFKA_ARRAY(rq->arena, kafka_alter_replica_log_dirs_res_partition, (size_t)parts);
 			for (int32_t p = 0; p < parts; p++) {
 				out->partitions.v[p].partition_index = t->partitions.v[p];
 				out->partitions.v[p].error_code = code;
@@ -479,8 +478,7 @@ void mqs_handle_update_features(struct mqs_request *rq)
 void mqs_handle_get_telemetry_subscriptions(struct mqs_request *rq)
 {
 	const struct kafka_get_telemetry_subscriptions_req *in = rq->in;
-	struct kafka_get_telemetry_subscriptions_res *res =
-		KAFKA_NEW(rq->arena, kafka_get_telemetry_subscriptions_res);
+	struct kafka_get_telemetry_subscriptions_res *res = KAFKA_NEW(rq->arena, kafka_get_telemetry_subscriptions_res);
 
 	res->client_instance_id = in->client_instance_id;
 	if (kafka_uuid_is_zero(res->client_instance_id))

@@ -116,8 +116,14 @@ void mqs_broker_free(struct mqs_broker *b)
 	b->by_name = NULL;
 }
 
-#define ON_LOOP(name) {MQS_LOOP, mqs_handle_##name}
-#define ON_WORKER(name) {MQS_WORKER, mqs_handle_##name}
+#define ON_LOOP(name)                                                                                                  \
+	{                                                                                                              \
+		MQS_LOOP, mqs_handle_##name                                                                            \
+	}
+#define ON_WORKER(name)                                                                                                \
+	{                                                                                                              \
+		MQS_WORKER, mqs_handle_##name                                                                          \
+	}
 
 const struct mqs_handler mqs_handlers[KAFKA_API_KEY_MAX + 1] = {
 	[KAFKA_API_PRODUCE] = ON_LOOP(produce),

@@ -19,8 +19,8 @@
 
 /* What the handlers of requests share: topics, coordinators, settings, rights.
  *
- * Locks, outer to inner: broker.coord (recursive; both coordinators), broker.topics, mqs_part.lock; the locks of logs are
- * inside of all. state.lock and broker.security are leaves above logs. */
+ * Locks, outer to inner: broker.coord (recursive; both coordinators), broker.topics, mqs_part.lock; the locks of logs
+ * are inside of all. state.lock and broker.security are leaves above logs. */
 
 enum { MQS_NODE_ID = 1 };
 
@@ -31,12 +31,33 @@ enum { MQS_NODE_ID = 1 };
 /* ---- settings of topics (config.c) ---- */
 
 enum mqs_config_id {
-	CFG_CLEANUP_POLICY, CFG_COMPRESSION_TYPE, CFG_DELETE_RETENTION_MS, CFG_FILE_DELETE_DELAY_MS, CFG_FLUSH_MESSAGES,
-	CFG_FLUSH_MS, CFG_FOLLOWER_THROTTLED, CFG_INDEX_INTERVAL_BYTES, CFG_LEADER_THROTTLED, CFG_MAX_COMPACTION_LAG_MS,
-	CFG_MAX_MESSAGE_BYTES, CFG_DOWNCONVERSION, CFG_TIMESTAMP_AFTER, CFG_TIMESTAMP_BEFORE, CFG_TIMESTAMP_TYPE,
-	CFG_MIN_DIRTY_RATIO, CFG_MIN_COMPACTION_LAG_MS, CFG_MIN_INSYNC, CFG_PREALLOCATE, CFG_RETENTION_BYTES,
-	CFG_RETENTION_MS, CFG_SEGMENT_BYTES, CFG_SEGMENT_INDEX_BYTES, CFG_SEGMENT_JITTER_MS, CFG_SEGMENT_MS,
-	CFG_UNCLEAN_ELECTION, CFG_COUNT
+	CFG_CLEANUP_POLICY,
+	CFG_COMPRESSION_TYPE,
+	CFG_DELETE_RETENTION_MS,
+	CFG_FILE_DELETE_DELAY_MS,
+	CFG_FLUSH_MESSAGES,
+	CFG_FLUSH_MS,
+	CFG_FOLLOWER_THROTTLED,
+	CFG_INDEX_INTERVAL_BYTES,
+	CFG_LEADER_THROTTLED,
+	CFG_MAX_COMPACTION_LAG_MS,
+	CFG_MAX_MESSAGE_BYTES,
+	CFG_DOWNCONVERSION,
+	CFG_TIMESTAMP_AFTER,
+	CFG_TIMESTAMP_BEFORE,
+	CFG_TIMESTAMP_TYPE,
+	CFG_MIN_DIRTY_RATIO,
+	CFG_MIN_COMPACTION_LAG_MS,
+	CFG_MIN_INSYNC,
+	CFG_PREALLOCATE,
+	CFG_RETENTION_BYTES,
+	CFG_RETENTION_MS,
+	CFG_SEGMENT_BYTES,
+	CFG_SEGMENT_INDEX_BYTES,
+	CFG_SEGMENT_JITTER_MS,
+	CFG_SEGMENT_MS,
+	CFG_UNCLEAN_ELECTION,
+	CFG_COUNT
 };
 
 /* Kafka's numbers of types in DescribeConfigs. */
@@ -74,14 +95,14 @@ struct mqs_part {
 	struct plog *log;
 	struct mqs_topic *topic;
 	int32_t index;
-	pthread_mutex_t lock;      /* watches */
+	pthread_mutex_t lock; /* watches */
 	struct mqs_watch *watches;
 	atomic_int n_watches;
 };
 
 struct mqs_parts {
 	int32_t n;
-	struct mqs_parts *older;   /* freed with the topic */
+	struct mqs_parts *older; /* freed with the topic */
 	struct mqs_part *v[];
 };
 
@@ -90,7 +111,7 @@ struct mqs_topic {
 	struct str name;
 	struct kafka_uuid id;
 	_Atomic(struct mqs_parts *) parts;
-	int32_t wanted;            /* partitions, at the start */
+	int32_t wanted; /* partitions, at the start */
 	struct mqs_settings settings; /* broker.topics */
 	bool gone;
 };
@@ -148,25 +169,35 @@ struct mqs_scram {
 };
 
 struct mqs_quota {
-	struct str user, client;   /* STR_NONE: not part of the entity; "" with *_default: the default entity */
+	struct str user, client; /* STR_NONE: not part of the entity; "" with *_default: the default entity */
 	bool user_default, client_default;
 	double produce, fetch, request; /* negative: not set */
 };
 
 enum { ACL_TOPIC = 2, ACL_GROUP = 3, ACL_CLUSTER = 4, ACL_TXN = 5 };
 enum {
-	OP_ANY = 1, OP_ALL = 2, OP_READ = 3, OP_WRITE = 4, OP_CREATE = 5, OP_DELETE = 6, OP_ALTER = 7, OP_DESCRIBE = 8,
-	OP_CLUSTER_ACTION = 9, OP_DESCRIBE_CONFIGS = 10, OP_ALTER_CONFIGS = 11, OP_IDEMPOTENT_WRITE = 12
+	OP_ANY = 1,
+	OP_ALL = 2,
+	OP_READ = 3,
+	OP_WRITE = 4,
+	OP_CREATE = 5,
+	OP_DELETE = 6,
+	OP_ALTER = 7,
+	OP_DESCRIBE = 8,
+	OP_CLUSTER_ACTION = 9,
+	OP_DESCRIBE_CONFIGS = 10,
+	OP_ALTER_CONFIGS = 11,
+	OP_IDEMPOTENT_WRITE = 12
 };
 
 struct mqs_broker_options {
-	const char *dir;           /* data */
+	const char *dir; /* data */
 	const char *published, *key; /* of the installation; either may be missing */
 	int32_t default_partitions;
 	int64_t retention_ms, max_message_bytes, segment_bytes;
 	bool auto_create, delete_topics;
 	int64_t offsets_retention_ms;
-	int64_t sasl_lifetime_ms;  /* 0: sessions do not end */
+	int64_t sasl_lifetime_ms; /* 0: sessions do not end */
 	struct str administrators; /* comma-separated */
 	int32_t group_initial_delay_ms;
 	int32_t fetch_sessions_max;
@@ -242,7 +273,8 @@ int mqs_topics_load(struct mqs_broker *b);
 void mqs_topics_free(struct mqs_broker *b);
 void mqs_topic_replay(struct mqs_broker *b, struct str key, struct str value);
 /* The effective value as text. */
-struct str mqs_config_value(struct mqs_broker *b, const struct mqs_settings *s, int id, struct arena *a, int *ret_source);
+struct str mqs_config_value(struct mqs_broker *b, const struct mqs_settings *s, int id, struct arena *a,
+			    int *ret_source);
 
 /* Coordinators (coord.c). */
 int mqs_coord_open(struct mqs_broker *b, struct err *err);

@@ -106,8 +106,8 @@ void mqs_handle_offset_commit(struct mqs_request *rq)
 		bool by_id = rq->head.version >= 10;
 		struct mqs_topic *topic = by_id ? mqs_topic_of_id(rq, t->topic_id) : NULL;
 		struct str name = by_id ? topic ? topic->name : STR_NONE : t->name;
-		int16_t code = group ? group
-			       : !name.p ? KAFKA_ERR_UNKNOWN_TOPIC_ID
+		int16_t code = group                                   ? group
+			       : !name.p                               ? KAFKA_ERR_UNKNOWN_TOPIC_ID
 			       : mqs_may(rq, ACL_TOPIC, name, OP_READ) ? 0
 								       : KAFKA_ERR_TOPIC_AUTHORIZATION_FAILED;
 
@@ -125,7 +125,8 @@ void mqs_handle_offset_commit(struct mqs_request *rq)
 				   &out->partitions.v[k].error_code);
 		}
 	}
-	c->in = (struct group_commit){.group_id = in->group_id, .member_id = in->member_id,
+	c->in = (struct group_commit){.group_id = in->group_id,
+				      .member_id = in->member_id,
 				      .instance_id = in->group_instance_id,
 				      .generation = rq->head.version == 0 ? -1 : in->generation_id_or_member_epoch,
 				      .retention_ms = in->retention_time_ms};
@@ -160,8 +161,8 @@ static void commit_in_txn(struct commit *c, struct str txn_id)
 	c->call->txn = on_offsets_added;
 	pthread_mutex_lock(&b->coord);
 	if (c->rq->head.version >= 5) {
-		txn_add_offsets(b->txns, txn_id, in->producer_id, in->producer_epoch, in->group_id,
-				mqs_token(c->call), mqs_now());
+		txn_add_offsets(b->txns, txn_id, in->producer_id, in->producer_epoch, in->group_id, mqs_token(c->call),
+				mqs_now());
 	} else {
 		int16_t code = txn_verify_offsets(b->txns, txn_id, in->producer_id, in->producer_epoch, in->group_id);
 
@@ -195,7 +196,7 @@ void mqs_handle_txn_offset_commit(struct mqs_request *rq)
 		const struct kafka_txn_offset_commit_req_topic *t = &in->topics.v[i];
 		struct kafka_txn_offset_commit_res_topic *out = &res->topics.v[i];
 		int32_t parts = t->partitions.n > 0 ? t->partitions.n : 0;
-		int16_t code = first ? first
+		int16_t code = first                                      ? first
 			       : mqs_may(rq, ACL_TOPIC, t->name, OP_READ) ? 0
 									  : KAFKA_ERR_TOPIC_AUTHORIZATION_FAILED;
 
@@ -212,10 +213,13 @@ void mqs_handle_txn_offset_commit(struct mqs_request *rq)
 				   &out->partitions.v[k].error_code);
 		}
 	}
-	c->in = (struct group_commit){.group_id = in->group_id, .member_id = in->member_id,
+	c->in = (struct group_commit){.group_id = in->group_id,
+				      .member_id = in->member_id,
 				      .instance_id = in->group_instance_id,
-				      .generation = rq->head.version < 3 ? -1 : in->generation_id, .retention_ms = -1,
-				      .txn = true, .producer_id = in->producer_id};
+				      .generation = rq->head.version < 3 ? -1 : in->generation_id,
+				      .retention_ms = -1,
+				      .txn = true,
+				      .producer_id = in->producer_id};
 	commit_in_txn(c, in->transactional_id);
 }
 
@@ -274,8 +278,8 @@ static void fetch_one(struct mqs_request *rq)
 {
 	const struct kafka_offset_fetch_req *in = rq->in;
 	struct kafka_offset_fetch_res *res = KAFKA_NEW(rq->arena, kafka_offset_fetch_res);
-	struct group_fetch gf = {.group_id = in->group_id, .epoch = -1, .all = in->topics.n < 0,
-				 .require_stable = in->require_stable};
+	struct group_fetch gf = {
+		.group_id = in->group_id, .epoch = -1, .all = in->topics.n < 0, .require_stable = in->require_stable};
 	size_t n = 0;
 
 	for (int32_t i = 0; i < in->topics.n; i++)
@@ -312,8 +316,10 @@ static void fetch_for(struct mqs_request *rq, const struct kafka_offset_fetch_re
 {
 	const struct kafka_offset_fetch_req *in = rq->in;
 	bool by_id = rq->head.version >= 10;
-	struct group_fetch gf = {.group_id = g->group_id, .member_id = g->member_id,
-				 .epoch = rq->head.version >= 9 ? g->member_epoch : -1, .all = g->topics.n < 0,
+	struct group_fetch gf = {.group_id = g->group_id,
+				 .member_id = g->member_id,
+				 .epoch = rq->head.version >= 9 ? g->member_epoch : -1,
+				 .all = g->topics.n < 0,
 				 .require_stable = in->require_stable};
 	size_t n = 0;
 
@@ -326,8 +332,8 @@ static void fetch_for(struct mqs_request *rq, const struct kafka_offset_fetch_re
 		struct str name = by_id ? t ? t->name : STR("") : g->topics.v[i].name;
 
 		for (int32_t k = 0; k < g->topics.v[i].partition_indexes.n; k++)
-			v[gf.n++] = (struct group_offset){
-				.topic = name, .partition = g->topics.v[i].partition_indexes.v[k]};
+			v[gf.n++] = (struct group_offset){.topic = name,
+							  .partition = g->topics.v[i].partition_indexes.v[k]};
 	}
 	gf.v = v;
 	struct fetched f = fetch_group(rq, &gf);

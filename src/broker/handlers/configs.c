@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* DescribeConfigs, AlterConfigs, IncrementalAlterConfigs, ListConfigResources. Settings of topics, and the same settings
- * by their broker names as defaults of all topics. */
+/* DescribeConfigs, AlterConfigs, IncrementalAlterConfigs, ListConfigResources. Settings of topics, and the same
+ * settings by their broker names as defaults of all topics. */
 
 enum { MANY = 5000, RES_TOPIC = 2, RES_BROKER = 4, RES_GROUP = 32 };
 
@@ -97,8 +97,9 @@ static void describe_topic(struct mqs_request *rq, const struct kafka_describe_c
 	pthread_rwlock_unlock(&b->topics);
 }
 
-static void add_fixed(struct kafka_describe_configs_res_result *out, const struct kafka_describe_configs_req_resource *r,
-		      const char *name, struct str value, enum mqs_config_type type)
+static void add_fixed(struct kafka_describe_configs_res_result *out,
+		      const struct kafka_describe_configs_req_resource *r, const char *name, struct str value,
+		      enum mqs_config_type type)
 {
 	struct kafka_describe_configs_res_config *c = &out->configs.v[out->configs.n];
 
@@ -128,8 +129,7 @@ static void describe_broker(struct mqs_request *rq, const struct kafka_describe_
 		out->error_message = STR("there is only node 1");
 		return;
 	}
-	out->configs.v =
-		KAFKA_ARRAY(rq->arena, kafka_describe_configs_res_config, CFG_COUNT + ARRAY_LEN(fixed) + 4);
+	out->configs.v = KAFKA_ARRAY(rq->arena, kafka_describe_configs_res_config, CFG_COUNT + ARRAY_LEN(fixed) + 4);
 	pthread_rwlock_rdlock(&b->topics);
 	for (int i = 0; i < CFG_COUNT; i++)
 		if (mqs_config_defs[i].broker_name && asked(r, mqs_config_defs[i].broker_name) &&
@@ -141,7 +141,8 @@ static void describe_broker(struct mqs_request *rq, const struct kafka_describe_
 	if (!whole)
 		return;
 	add_fixed(out, r, "num.partitions", arena_fmt(rq->arena, "%d", b->options.default_partitions), CFG_INT);
-	add_fixed(out, r, "auto.create.topics.enable", b->options.auto_create ? STR("true") : STR("false"), CFG_BOOLEAN);
+	add_fixed(out, r, "auto.create.topics.enable", b->options.auto_create ? STR("true") : STR("false"),
+		  CFG_BOOLEAN);
 	add_fixed(out, r, "delete.topic.enable", b->options.delete_topics ? STR("true") : STR("false"), CFG_BOOLEAN);
 	add_fixed(out, r, "log.dirs", str_of(b->options.dir), CFG_STRING);
 }
@@ -260,8 +261,9 @@ static int apply_all(struct mqs_request *rq, const struct change *c, struct mqs_
 	int code = 0;
 
 	for (int32_t i = 0; i < c->n && code == 0; i++)
-		code = c->incremental ? apply(rq, s, broker, inc[i].name, inc[i].config_operation, inc[i].value, ret_text)
-				      : apply(rq, s, broker, all[i].name, SET, all[i].value, ret_text);
+		code = c->incremental
+			       ? apply(rq, s, broker, inc[i].name, inc[i].config_operation, inc[i].value, ret_text)
+			       : apply(rq, s, broker, all[i].name, SET, all[i].value, ret_text);
 	return code;
 }
 

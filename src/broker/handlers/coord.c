@@ -175,8 +175,8 @@ static void on_marker_durable(struct plog_waiter *w, int code)
 static void write_marker(struct marker_job *job, struct marker_wait *w, const struct txn_partition *p, bool commit)
 {
 	struct mqs_broker *b = job->b;
-	struct plog_marker m = {.producer_id = job->producer_id, .producer_epoch = job->epoch, .commit = commit,
-				.now_ms = mqs_now()};
+	struct plog_marker m = {
+		.producer_id = job->producer_id, .producer_epoch = job->epoch, .commit = commit, .now_ms = mqs_now()};
 	int64_t offset, end;
 
 	pthread_rwlock_rdlock(&b->topics);
@@ -257,8 +257,12 @@ static void txn_replay_record(void *arg, struct str key, struct str value)
 
 int mqs_coord_open(struct mqs_broker *b, struct err *err)
 {
-	struct group_env ge = {.arg = b, .persist = group_persist, .reply = group_answer, .topic = env_topic,
-			       .topic_name = env_topic_name, .topic_next = env_topic_next,
+	struct group_env ge = {.arg = b,
+			       .persist = group_persist,
+			       .reply = group_answer,
+			       .topic = env_topic,
+			       .topic_name = env_topic_name,
+			       .topic_next = env_topic_next,
 			       .topic_visible = mqs_topic_visible};
 	struct group_config gc = {.offsets_retention_ms = b->options.offsets_retention_ms,
 				  .initial_delay_ms = b->options.group_initial_delay_ms};

@@ -13,7 +13,7 @@ enum { REQUEST_PARTS_MAX = 20000 };
 
 struct fetch {
 	struct mqs_request *rq;
-	struct mqs_task task;      /* records came; outlives the request while it is queued */
+	struct mqs_task task; /* records came; outlives the request while it is queued */
 	bool over;
 	struct mqs_watch *watches;
 	size_t n_watches;
@@ -30,8 +30,7 @@ static void read_aborted(struct mqs_request *rq, struct fetch_want *w, struct pl
 	struct kafka_fetch_res_partition *out = &w->out;
 
 	out->aborted_transactions.n = (int32_t)r->n_aborted;
-	out->aborted_transactions.v =
-		KAFKA_ARRAY(rq->arena, kafka_fetch_res_aborted_transaction, r->n_aborted);
+	out->aborted_transactions.v = KAFKA_ARRAY(rq->arena, kafka_fetch_res_aborted_transaction, r->n_aborted);
 	for (uint32_t i = 0; i < r->n_aborted; i++) {
 		out->aborted_transactions.v[i].producer_id = r->aborted[i].producer_id;
 		out->aborted_transactions.v[i].first_offset = r->aborted[i].first_offset;
@@ -99,7 +98,9 @@ static void read_part(struct fetch *f, struct fetch_want *w, uint32_t max_bytes,
 		out->error_code = epoch_code(w);
 	if (out->error_code)
 		return;
-	w->read = (struct plog_read){.offset = w->offset, .max_bytes = max_bytes, .at_least_one = at_least_one,
+	w->read = (struct plog_read){.offset = w->offset,
+				     .max_bytes = max_bytes,
+				     .at_least_one = at_least_one,
 				     .isolation = committed ? PLOG_READ_COMMITTED : PLOG_READ_UNCOMMITTED};
 	int rc = read_log(f->rq, w, &w->read);
 

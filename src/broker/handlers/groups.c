@@ -115,11 +115,16 @@ void mqs_handle_join_group(struct mqs_request *rq)
 	for (size_t i = 0; i < n; i++)
 		v[i] = (struct group_protocol){in->protocols.v[i].name, in->protocols.v[i].metadata};
 	struct mqs_call *call = mqs_call_new(rq);
-	struct group_join join = {.group_id = in->group_id, .member_id = in->member_id,
-				  .instance_id = in->group_instance_id, .protocol_type = in->protocol_type,
+	struct group_join join = {.group_id = in->group_id,
+				  .member_id = in->member_id,
+				  .instance_id = in->group_instance_id,
+				  .protocol_type = in->protocol_type,
 				  .session_timeout_ms = in->session_timeout_ms,
 				  .rebalance_timeout_ms = rq->head.version == 0 ? -1 : in->rebalance_timeout_ms,
-				  .protocols = v, .n = n, .version = rq->head.version, .client = mqs_client(rq)};
+				  .protocols = v,
+				  .n = n,
+				  .version = rq->head.version,
+				  .client = mqs_client(rq)};
 
 	call->group = on_join;
 	lock(rq);
@@ -156,10 +161,14 @@ void mqs_handle_sync_group(struct mqs_request *rq)
 	}
 	for (size_t i = 0; i < n; i++)
 		v[i] = (struct group_assignment){in->assignments.v[i].member_id, in->assignments.v[i].assignment};
-	struct group_sync sync = {.group_id = in->group_id, .member_id = in->member_id,
-				  .instance_id = in->group_instance_id, .protocol_type = in->protocol_type,
-				  .protocol_name = in->protocol_name, .generation = in->generation_id,
-				  .assignments = v, .n = n};
+	struct group_sync sync = {.group_id = in->group_id,
+				  .member_id = in->member_id,
+				  .instance_id = in->group_instance_id,
+				  .protocol_type = in->protocol_type,
+				  .protocol_name = in->protocol_name,
+				  .generation = in->generation_id,
+				  .assignments = v,
+				  .n = n};
 
 	lock(rq);
 	group_sync(b->groups, &sync, mqs_token(call), mqs_now());
@@ -242,7 +251,7 @@ static void fill_assignment(struct mqs_request *rq, const struct group_reply *r,
 			&res->assignment->topic_partitions.v[res->assignment->topic_partitions.n++];
 
 		for (end = i; end < r->consumer.n && memcmp(&r->consumer.v[end].topic, &r->consumer.v[i].topic,
-							     sizeof(struct coord_uuid)) == 0;)
+							    sizeof(struct coord_uuid)) == 0;)
 			end++;
 		memcpy(t->topic_id.b, r->consumer.v[i].topic.b, sizeof(t->topic_id.b));
 		t->partitions.n = (int32_t)(end - i);
@@ -297,10 +306,15 @@ void mqs_handle_consumer_group_heartbeat(struct mqs_request *rq)
 	struct mqs_broker *b = mqs_broker(rq);
 	struct mqs_call *call = mqs_call_new(rq);
 	struct group_consumer_heartbeat hb = {
-		.group_id = in->group_id, .member_id = in->member_id, .instance_id = in->instance_id,
-		.rack_id = in->rack_id, .assignor = in->server_assignor, .regex = in->subscribed_topic_regex,
-		.epoch = in->member_epoch, .rebalance_timeout_ms = in->rebalance_timeout_ms,
-		.topics = in->subscribed_topic_names.n < 0 ? NULL
+		.group_id = in->group_id,
+		.member_id = in->member_id,
+		.instance_id = in->instance_id,
+		.rack_id = in->rack_id,
+		.assignor = in->server_assignor,
+		.regex = in->subscribed_topic_regex,
+		.epoch = in->member_epoch,
+		.rebalance_timeout_ms = in->rebalance_timeout_ms,
+		.topics = in->subscribed_topic_names.n < 0    ? NULL
 			  : in->subscribed_topic_names.n == 0 ? ARENA_NEW(rq->arena, struct str)
 							      : in->subscribed_topic_names.v,
 		.n_topics = in->subscribed_topic_names.n > 0 ? (size_t)in->subscribed_topic_names.n : 0,
@@ -462,9 +476,9 @@ void mqs_handle_list_groups(struct mqs_request *rq)
 	const struct group_listed *v;
 
 	lock(rq);
-	size_t n = group_list(b->groups, in->states_filter.v, in->states_filter.n > 0 ? (size_t)in->states_filter.n : 0,
-			      in->types_filter.v, in->types_filter.n > 0 ? (size_t)in->types_filter.n : 0, rq->arena,
-			      &v);
+	size_t n =
+		group_list(b->groups, in->states_filter.v, in->states_filter.n > 0 ? (size_t)in->states_filter.n : 0,
+			   in->types_filter.v, in->types_filter.n > 0 ? (size_t)in->types_filter.n : 0, rq->arena, &v);
 
 	unlock(b);
 	res->groups.n = 0;

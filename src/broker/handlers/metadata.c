@@ -344,8 +344,8 @@ void mqs_handle_describe_topic_partitions(struct mqs_request *rq)
 
 		out->name = names[i];
 		if (!may || !t) {
-			out->error_code = may ? KAFKA_ERR_UNKNOWN_TOPIC_OR_PARTITION
-					      : KAFKA_ERR_TOPIC_AUTHORIZATION_FAILED;
+			out->error_code =
+				may ? KAFKA_ERR_UNKNOWN_TOPIC_OR_PARTITION : KAFKA_ERR_TOPIC_AUTHORIZATION_FAILED;
 			continue;
 		}
 		int32_t count = atomic_load(&t->parts)->n, rest = from >= 0 && from < count ? count - from : 0;

@@ -7,8 +7,7 @@ enum { ASKED_MAX = 20000 };
 
 /* ListOffsets, OffsetForLeaderEpoch, DeleteRecords, DescribeProducers: questions about partitions. */
 
-static int16_t part_code(struct mqs_request *rq, struct str topic, int32_t index, int operation,
-			 struct mqs_part **ret)
+static int16_t part_code(struct mqs_request *rq, struct str topic, int32_t index, int operation, struct mqs_part **ret)
 {
 	*ret = NULL;
 	if (!mqs_may(rq, ACL_TOPIC, topic, operation))
@@ -22,10 +21,10 @@ static int16_t leader_code(struct mqs_part *part, int32_t epoch)
 	struct plog_info info;
 
 	plog_info(part->log, &info);
-	return epoch < 0			? 0
-	       : epoch < info.leader_epoch	? KAFKA_ERR_FENCED_LEADER_EPOCH
-	       : epoch > info.leader_epoch	? KAFKA_ERR_UNKNOWN_LEADER_EPOCH
-						: 0;
+	return epoch < 0                   ? 0
+	       : epoch < info.leader_epoch ? KAFKA_ERR_FENCED_LEADER_EPOCH
+	       : epoch > info.leader_epoch ? KAFKA_ERR_UNKNOWN_LEADER_EPOCH
+					   : 0;
 }
 
 static void offset_of(struct mqs_request *rq, struct mqs_part *part, int64_t time,
@@ -76,8 +75,7 @@ void mqs_handle_list_offsets(struct mqs_request *rq)
 
 		res->topics.v[i].name = t->name;
 		res->topics.v[i].partitions.n = parts;
-		res->topics.v[i].partitions.v =
-			KAFKA_ARRAY(rq->arena, kafka_list_offsets_res_partition, (size_t)parts);
+		res->topics.v[i].partitions.v = KAFKA_ARRAY(rq->arena, kafka_list_offsets_res_partition, (size_t)parts);
 		for (int32_t k = 0; k < parts; k++) {
 			struct kafka_list_offsets_res_partition *out = &res->topics.v[i].partitions.v[k];
 			struct mqs_part *part;

@@ -77,7 +77,9 @@ static const char *code_text(int code)
 
 static int append(struct produce_part *pp)
 {
-	struct plog_append a = {.batches = (uint8_t *)(uintptr_t)pp->records.p, .n = pp->records.n, .leader_epoch = -1,
+	struct plog_append a = {.batches = (uint8_t *)(uintptr_t)pp->records.p,
+				.n = pp->records.n,
+				.leader_epoch = -1,
 				.now_ms = clock_now_ms()};
 
 	if (pp->records.n == 0)
@@ -163,8 +165,8 @@ static bool transactional(const struct produce_part *pp)
 	       (kafka_load16(pp->records.p + KAFKA_BATCH_AT_ATTRIBUTES) & KAFKA_ATTR_TRANSACTIONAL);
 }
 
-/* Batches of a transaction have to be part of one: clients before Produce 12 have said so with AddPartitionsToTxn, newer
- * ones do it here. True when the coordinator answers later. */
+/* Batches of a transaction have to be part of one: clients before Produce 12 have said so with AddPartitionsToTxn,
+ * newer ones do it here. True when the coordinator answers later. */
 static bool ask_coordinator(struct produce *p)
 {
 	const struct kafka_produce_req *in = p->rq->in;
@@ -198,9 +200,8 @@ static bool ask_coordinator(struct produce *p)
 	if (p->rq->head.version >= 12)
 		return true;
 	for (size_t i = 0; i < n; i++)
-		of[i]->out->error_code = codes[i] == COORD_TRANSACTION_ABORTABLE
-						 ? (int16_t)KAFKA_ERR_INVALID_TXN_STATE
-						 : txn_code_for(codes[i], false);
+		of[i]->out->error_code = codes[i] == COORD_TRANSACTION_ABORTABLE ? (int16_t)KAFKA_ERR_INVALID_TXN_STATE
+										 : txn_code_for(codes[i], false);
 	return false;
 }
 

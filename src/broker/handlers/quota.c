@@ -30,7 +30,8 @@ static int rank(const struct mqs_quota *q, struct str user, struct str client)
 {
 	bool u = q->user.p || q->user_default, c = q->client.p || q->client_default;
 
-	if ((u && !part_fits(q->user, q->user_default, user)) || (c && !part_fits(q->client, q->client_default, client)))
+	if ((u && !part_fits(q->user, q->user_default, user)) ||
+	    (c && !part_fits(q->client, q->client_default, client)))
 		return -1;
 	return (u ? q->user_default ? 10 : 20 : 0) + (c ? q->client_default ? 1 : 2 : 0) + (u && c ? 4 : 0);
 }
@@ -280,8 +281,7 @@ void mqs_handle_alter_client_quotas(struct mqs_request *rq)
 		out->error_code = may ? (int16_t)alter(rq, e, &out->error_message)
 				      : (int16_t)KAFKA_ERR_CLUSTER_AUTHORIZATION_FAILED;
 		out->entity.n = e->entity.n > 0 ? e->entity.n : 0;
-		out->entity.v =
-			KAFKA_ARRAY(rq->arena, kafka_alter_client_quotas_res_entity, (size_t)out->entity.n);
+		out->entity.v = KAFKA_ARRAY(rq->arena, kafka_alter_client_quotas_res_entity, (size_t)out->entity.n);
 		for (int32_t k = 0; k < out->entity.n; k++)
 			out->entity.v[k] = (struct kafka_alter_client_quotas_res_entity){e->entity.v[k].entity_type,
 											 e->entity.v[k].entity_name};
@@ -310,7 +310,8 @@ static bool wanted(const struct kafka_describe_client_quotas_req *in, const stru
 		if (!component_fits(c, of_user ? q->user : q->client, of_user ? q->user_default : q->client_default))
 			return false;
 	}
-	return !in->strict || ((user || (!q->user.p && !q->user_default)) && (client || (!q->client.p && !q->client_default)));
+	return !in->strict ||
+	       ((user || (!q->user.p && !q->user_default)) && (client || (!q->client.p && !q->client_default)));
 }
 
 static void describe(struct arena *a, const struct mqs_quota *q, struct kafka_describe_client_quotas_res_entry *out)
@@ -328,8 +329,8 @@ static void describe(struct arena *a, const struct mqs_quota *q, struct kafka_de
 			(struct kafka_describe_client_quotas_res_entity){STR("client-id"), arena_str(a, q->client)};
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
 		if (*number(&copy, i) >= 0)
-			out->values.v[out->values.n++] = (struct kafka_describe_client_quotas_res_value){
-				str_of(keys[i]), *number(&copy, i)};
+			out->values.v[out->values.n++] =
+				(struct kafka_describe_client_quotas_res_value){str_of(keys[i]), *number(&copy, i)};
 }
 
 void mqs_handle_describe_client_quotas(struct mqs_request *rq)

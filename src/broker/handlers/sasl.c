@@ -26,7 +26,7 @@ struct scram {
 	struct key stored, server;
 	bool known;
 	char user[256], app_id[64];
-	struct buf first;  /* client-first-message-bare ',' server-first-message */
+	struct buf first; /* client-first-message-bare ',' server-first-message */
 	struct buf nonce;
 };
 
@@ -162,7 +162,8 @@ static bool plain_stored(struct mqs_request *rq, struct str user, struct str pas
 
 static bool plain(struct mqs_request *rq, struct str message)
 {
-	size_t first = str_find(message, 0, 0), second = first < message.n ? str_find(message, 0, first + 1) : message.n;
+	size_t first = str_find(message, 0, 0),
+	       second = first < message.n ? str_find(message, 0, first + 1) : message.n;
 	struct str secret, app_id = STR_NONE;
 
 	if (second >= message.n)
@@ -204,7 +205,8 @@ static bool unescape(struct arena *a, struct str in, struct str *ret)
 			p[n++] = in.p[i];
 			continue;
 		}
-		if (i + 2 >= in.n || !(str_eq(str_sub(in, i, i + 3), STR("=2C")) || str_eq(str_sub(in, i, i + 3), STR("=3D"))))
+		if (i + 2 >= in.n ||
+		    !(str_eq(str_sub(in, i, i + 3), STR("=2C")) || str_eq(str_sub(in, i, i + 3), STR("=3D"))))
 			return false;
 		p[n++] = in.p[i + 2] == 'C' ? ',' : '=';
 		i += 2;
@@ -288,8 +290,8 @@ static bool scram_final(struct mqs_request *rq, struct str message, struct str *
 	proof_text = str_sub(message, at, message.n);
 	if (!enc_unbase64(rq->arena, proof_text, &proof) || proof.n != n)
 		return false;
-	struct str auth = arena_fmt(rq->arena, "%.*s,%.*s", STR_FMT(buf_view(&s->first)),
-				    STR_FMT(str_sub(message, 0, at - 3)));
+	struct str auth =
+		arena_fmt(rq->arena, "%.*s,%.*s", STR_FMT(buf_view(&s->first)), STR_FMT(str_sub(message, 0, at - 3)));
 	struct key signature = hmac(p->mechanism, bytes(&s->stored, p->mechanism), auth);
 
 	for (size_t i = 0; i < n; i++)
@@ -334,10 +336,10 @@ void mqs_handle_sasl_authenticate(struct mqs_request *rq)
 	struct kafka_sasl_authenticate_res *res = KAFKA_NEW(rq->arena, kafka_sasl_authenticate_res);
 	struct str answer = STR("");
 	bool was_final = p->step == FINAL;
-	bool good = p->mechanism == PLAIN    ? plain(rq, in->auth_bytes)
+	bool good = p->mechanism == PLAIN  ? plain(rq, in->auth_bytes)
 		    : p->mechanism == NONE ? false
-		    : was_final		     ? scram_final(rq, in->auth_bytes, &answer)
-					     : scram_first(rq, in->auth_bytes, &answer);
+		    : was_final            ? scram_final(rq, in->auth_bytes, &answer)
+					   : scram_first(rq, in->auth_bytes, &answer);
 
 	if (p->mechanism == NONE) {
 		res->error_code = KAFKA_ERR_ILLEGAL_SASL_STATE;
@@ -378,8 +380,7 @@ result_of(struct mqs_request *rq, struct kafka_describe_user_scram_credentials_r
 
 	r->user = arena_str(rq->arena, user);
 	r->credential_infos.n = 0;
-	r->credential_infos.v =
-		KAFKA_ARRAY(rq->arena, kafka_describe_user_scram_credentials_res_credential_info, 2);
+	r->credential_infos.v = KAFKA_ARRAY(rq->arena, kafka_describe_user_scram_credentials_res_credential_info, 2);
 	return r;
 }
 
@@ -398,8 +399,8 @@ void mqs_handle_describe_user_scram_credentials(struct mqs_request *rq)
 		return;
 	}
 	pthread_rwlock_rdlock(&b->security);
-	res->results.v = KAFKA_ARRAY(rq->arena, kafka_describe_user_scram_credentials_res_result,
-				     b->n_scram + (size_t)n);
+	res->results.v =
+		KAFKA_ARRAY(rq->arena, kafka_describe_user_scram_credentials_res_result, b->n_scram + (size_t)n);
 	for (size_t i = 0; i < b->n_scram; i++)
 		if (asked(in, b->scram[i].user)) {
 			struct kafka_describe_user_scram_credentials_res_result *r =
@@ -452,7 +453,7 @@ static int upsert(struct mqs_request *rq, const struct kafka_alter_user_scram_cr
 	return code;
 }
 
-static int delete(struct mqs_request *rq, const struct kafka_alter_user_scram_credentials_req_deletion *d)
+static int delete (struct mqs_request *rq, const struct kafka_alter_user_scram_credentials_req_deletion *d)
 {
 	struct mqs_scram cred;
 
@@ -478,8 +479,8 @@ void mqs_handle_alter_user_scram_credentials(struct mqs_request *rq)
 		struct kafka_alter_user_scram_credentials_res_result *r = &res->results.v[i];
 
 		r->user = i < d ? in->deletions.v[i].name : in->upsertions.v[i - d].name;
-		r->error_code = !may ? (int16_t)KAFKA_ERR_CLUSTER_AUTHORIZATION_FAILED
-				: i < d ? (int16_t)delete(rq, &in->deletions.v[i])
+		r->error_code = !may    ? (int16_t)KAFKA_ERR_CLUSTER_AUTHORIZATION_FAILED
+				: i < d ? (int16_t) delete (rq, &in->deletions.v[i])
 					: (int16_t)upsert(rq, &in->upsertions.v[i - d]);
 	}
 	mqs_answer(rq, res);

@@ -162,8 +162,10 @@ static void acl_key(struct buf *key, const struct mqs_acl *acl)
 static void acl_replay(struct mqs_broker *b, struct str key, bool there)
 {
 	struct cursor c = cursor_of(key);
-	struct mqs_acl acl = {.resource = (int8_t)cursor_u8(&c), .pattern = (int8_t)cursor_u8(&c),
-			      .operation = (int8_t)cursor_u8(&c), .permission = (int8_t)cursor_u8(&c)};
+	struct mqs_acl acl = {.resource = (int8_t)cursor_u8(&c),
+			      .pattern = (int8_t)cursor_u8(&c),
+			      .operation = (int8_t)cursor_u8(&c),
+			      .permission = (int8_t)cursor_u8(&c)};
 
 	acl.name = cursor_str(&c);
 	acl.principal = cursor_str(&c);
@@ -346,8 +348,8 @@ void mqs_handle_describe_acls(struct mqs_request *rq)
 			r->acls.n = 0;
 			r->acls.v = KAFKA_ARRAY(rq->arena, kafka_describe_acls_res_acl, n - i);
 		}
-		r->acls.v[r->acls.n++] = (struct kafka_describe_acls_res_acl){v[i].principal, v[i].host,
-									      v[i].operation, v[i].permission};
+		r->acls.v[r->acls.n++] = (struct kafka_describe_acls_res_acl){v[i].principal, v[i].host, v[i].operation,
+									      v[i].permission};
 	}
 	mqs_answer(rq, res);
 }
@@ -370,15 +372,20 @@ static int acl_store(struct mqs_request *rq, const struct mqs_acl *acl, bool the
 
 static int acl_create(struct mqs_request *rq, const struct kafka_create_acls_req_creation *c, struct str *ret_text)
 {
-	struct mqs_acl acl = {.resource = c->resource_type, .pattern = c->resource_pattern_type,
-			      .operation = c->operation, .permission = c->permission_type, .name = c->resource_name,
-			      .principal = c->principal, .host = c->host};
+	struct mqs_acl acl = {.resource = c->resource_type,
+			      .pattern = c->resource_pattern_type,
+			      .operation = c->operation,
+			      .permission = c->permission_type,
+			      .name = c->resource_name,
+			      .principal = c->principal,
+			      .host = c->host};
 
 	*ret_text = STR("a rule needs a resource of type topic, group, cluster or transactional id, a literal or "
 			"prefixed name, a user, an operation, and to allow or to deny");
 	if (acl.resource < ACL_TOPIC || acl.resource > ACL_TXN || (acl.pattern != 3 && acl.pattern != 4) ||
-	    acl.operation < OP_ALL || acl.operation > OP_IDEMPOTENT_WRITE || (acl.permission != 2 && acl.permission != 3) ||
-	    !str_starts(acl.principal, STR("User:")) || acl.name.n == 0 || acl.host.n == 0)
+	    acl.operation < OP_ALL || acl.operation > OP_IDEMPOTENT_WRITE ||
+	    (acl.permission != 2 && acl.permission != 3) || !str_starts(acl.principal, STR("User:")) ||
+	    acl.name.n == 0 || acl.host.n == 0)
 		return KAFKA_ERR_INVALID_REQUEST;
 	*ret_text = STR_NONE;
 	return acl_store(rq, &acl, true);
@@ -423,9 +430,16 @@ void mqs_handle_delete_acls(struct mqs_request *rq)
 		out->matching_acls.n = (int32_t)found;
 		out->matching_acls.v = KAFKA_ARRAY(rq->arena, kafka_delete_acls_res_matching_acl, found);
 		for (size_t k = 0; k < found; k++)
-			out->matching_acls.v[k] = (struct kafka_delete_acls_res_matching_acl){
-				(int16_t)acl_store(rq, &v[k], false), STR_NONE, v[k].resource, v[k].name, v[k].pattern,
-				v[k].principal, v[k].host, v[k].operation, v[k].permission};
+			out->matching_acls.v[k] =
+				(struct kafka_delete_acls_res_matching_acl){(int16_t)acl_store(rq, &v[k], false),
+									    STR_NONE,
+									    v[k].resource,
+									    v[k].name,
+									    v[k].pattern,
+									    v[k].principal,
+									    v[k].host,
+									    v[k].operation,
+									    v[k].permission};
 	}
 	mqs_answer(rq, res);
 }

@@ -188,8 +188,12 @@ static struct session_part *part_add(struct fetch_session *s, struct str name, s
 		s->cap = s->cap ? s->cap * 2 : 16;
 		s->v = mem_realloc(s->v, s->cap * sizeof(*s->v));
 	}
-	s->v[s->n] = (struct session_part){.topic = coord_own(name), .topic_id = id, .topic_number = number,
-					   .index = index, .sent_hw = -2, .sent_start = -2};
+	s->v[s->n] = (struct session_part){.topic = coord_own(name),
+					   .topic_id = id,
+					   .topic_number = number,
+					   .index = index,
+					   .sent_hw = -2,
+					   .sent_start = -2};
 	return &s->v[s->n++];
 }
 
@@ -279,10 +283,14 @@ static struct fetch_want *wants_of_session(struct mqs_request *rq, struct fetch_
 
 		if (i == 0 || p->topic_number != s->v[i - 1].topic_number)
 			t = topic_for(rq, s->by_id, p->topic, p->topic_id);
-		v[i] = (struct fetch_want){.topic = arena_str(rq->arena, p->topic), .topic_id = p->topic_id,
-					   .topic_number = p->topic_number, .index = p->index,
-					   .leader_epoch = p->leader_epoch, .last_epoch = p->last_epoch,
-					   .max_bytes = p->max_bytes, .offset = p->offset};
+		v[i] = (struct fetch_want){.topic = arena_str(rq->arena, p->topic),
+					   .topic_id = p->topic_id,
+					   .topic_number = p->topic_number,
+					   .index = p->index,
+					   .leader_epoch = p->leader_epoch,
+					   .last_epoch = p->last_epoch,
+					   .max_bytes = p->max_bytes,
+					   .offset = p->offset};
 		resolve(rq, &v[i], t, s->by_id);
 	}
 	return v;
@@ -307,11 +315,14 @@ static struct fetch_want *wants_of_request(struct mqs_request *rq, size_t *ret_n
 			const struct kafka_fetch_req_partition *p = &rt->partitions.v[k];
 			struct fetch_want *w = &v[(*ret_n)++];
 
-			*w = (struct fetch_want){.topic = rt->topic, .topic_id = rt->topic_id,
-						 .topic_number = (uint32_t)i, .index = p->partition,
+			*w = (struct fetch_want){.topic = rt->topic,
+						 .topic_id = rt->topic_id,
+						 .topic_number = (uint32_t)i,
+						 .index = p->partition,
 						 .leader_epoch = p->current_leader_epoch,
 						 .last_epoch = p->last_fetched_epoch,
-						 .max_bytes = p->partition_max_bytes, .offset = p->fetch_offset};
+						 .max_bytes = p->partition_max_bytes,
+						 .offset = p->fetch_offset};
 			resolve(rq, w, t, by_id);
 		}
 	}

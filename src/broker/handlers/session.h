@@ -4,7 +4,8 @@
 
 #include "broker/handlers/broker.h"
 
-/* Fetch sessions (KIP-227): the broker remembers what a consumer wants, requests and answers carry only what changed. */
+/* Fetch sessions (KIP-227): the broker remembers what a consumer wants, requests and answers carry only what changed.
+ */
 
 struct fetch_session;
 
@@ -12,7 +13,7 @@ struct fetch_session;
 struct fetch_want {
 	struct str topic;
 	struct kafka_uuid topic_id;
-	uint32_t topic_number;     /* the same for the same topic */
+	uint32_t topic_number; /* the same for the same topic */
 	int32_t index, leader_epoch, last_epoch, max_bytes;
 	int64_t offset;
 	struct mqs_part *part;

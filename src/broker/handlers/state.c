@@ -131,8 +131,11 @@ static int append(struct mqs_statelog *sl, const struct coord_record *v, size_t 
 	sl->builder.head.base_sequence = -1;
 	if (kafka_builder_finish(&sl->builder, KAFKA_CODEC_NONE, KAFKA_LEVEL_DEFAULT, &sl->bytes) != 0)
 		return PLOG_TOO_LARGE;
-	struct plog_append a = {.batches = (uint8_t *)sl->bytes.p, .n = sl->bytes.n, .leader_epoch = -1,
-				.now_ms = now, .crc_checked = true};
+	struct plog_append a = {.batches = (uint8_t *)sl->bytes.p,
+				.n = sl->bytes.n,
+				.leader_epoch = -1,
+				.now_ms = now,
+				.crc_checked = true};
 	int rc = plog_append(sl->log, &a);
 
 	*ret_end = a.end_offset;

@@ -161,7 +161,8 @@ static struct str number_text(struct arena *a, int64_t n)
 }
 
 /* Where a value comes from, in Kafka's numbers: 1 topic, 3 dynamic default, 4 settings file, 5 built in. */
-struct str mqs_config_value(struct mqs_broker *b, const struct mqs_settings *s, int id, struct arena *a, int *ret_source)
+struct str mqs_config_value(struct mqs_broker *b, const struct mqs_settings *s, int id, struct arena *a,
+			    int *ret_source)
 {
 	int source = 5;
 	struct str v = str_of(mqs_config_defs[id].def);
@@ -174,7 +175,7 @@ struct str mqs_config_value(struct mqs_broker *b, const struct mqs_settings *s, 
 		v = arena_str(a, str_of(b->defaults.v[id]));
 	} else if (id == CFG_RETENTION_MS || id == CFG_MAX_MESSAGE_BYTES || id == CFG_SEGMENT_BYTES) {
 		source = 4;
-		v = number_text(a, id == CFG_RETENTION_MS      ? b->options.retention_ms
+		v = number_text(a, id == CFG_RETENTION_MS        ? b->options.retention_ms
 				   : id == CFG_MAX_MESSAGE_BYTES ? b->options.max_message_bytes
 								 : b->options.segment_bytes);
 	}

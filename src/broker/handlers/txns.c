@@ -134,7 +134,8 @@ static void on_added(struct mqs_call *call, const struct txn_reply *r)
 	int16_t code = fenced(rq, r->code, 2);
 
 	if (call->index >= 0 && one) {
-		set_codes(a->res->results_by_topic_v3_and_below.v, a->res->results_by_topic_v3_and_below.n, code, false);
+		set_codes(a->res->results_by_topic_v3_and_below.v, a->res->results_by_topic_v3_and_below.n, code,
+			  false);
 	} else if (call->index >= 0) {
 		struct kafka_add_partitions_to_txn_res_results_by_transaction *t =
 			&a->res->results_by_transaction.v[call->index];
@@ -301,7 +302,8 @@ void mqs_handle_end_txn(struct mqs_request *rq)
 
 /* ---- looking ---- */
 
-static void describe(struct mqs_request *rq, struct str id, struct kafka_describe_transactions_res_transaction_state *out)
+static void describe(struct mqs_request *rq, struct str id,
+		     struct kafka_describe_transactions_res_transaction_state *out)
 {
 	struct mqs_broker *b = mqs_broker(rq);
 	struct txn_described d = {0};
@@ -342,7 +344,8 @@ void mqs_handle_describe_transactions(struct mqs_request *rq)
 {
 	const struct kafka_describe_transactions_req *in = rq->in;
 	struct kafka_describe_transactions_res *res = KAFKA_NEW(rq->arena, kafka_describe_transactions_res);
-	int32_t n = in->transactional_ids.n > 0 && in->transactional_ids.n < DESCRIBED_MAX ? in->transactional_ids.n : 0;
+	int32_t n =
+		in->transactional_ids.n > 0 && in->transactional_ids.n < DESCRIBED_MAX ? in->transactional_ids.n : 0;
 
 	res->transaction_states.n = n;
 	res->transaction_states.v =

@@ -8,10 +8,10 @@
 #include <pthread.h>
 
 enum {
-	RBUF = 16 * 1024,        /* first bytes of requests; longer ones are received in place */
-	PIPELINE = 64,           /* requests of one connection that were read ahead */
-	BIG_FRAME = 64 * 1024,   /* from here on requests count against memory_max */
-	SEND_TURN = 2 << 20,     /* bytes one connection sends before others have their turn */
+	RBUF = 16 * 1024, /* first bytes of requests; longer ones are received in place */
+	PIPELINE = 64, /* requests of one connection that were read ahead */
+	BIG_FRAME = 64 * 1024, /* from here on requests count against memory_max */
+	SEND_TURN = 2 << 20, /* bytes one connection sends before others have their turn */
 	READ_TURN = 4 << 20,
 	SPARE_ARENAS = 32,
 	TICK_MS = 20
@@ -32,11 +32,11 @@ struct mqs_conn {
 	int events;
 	bool closing, want_write, starved, pumping, tls_ready;
 	SSL *ssl;
-	char *frame;             /* a long request under way */
+	char *frame; /* a long request under way */
 	size_t frame_n, frame_got, charged;
 	struct mqs_request *first, *last;
 	unsigned queued, running;
-	bool produce_only;       /* all that run are Produce */
+	bool produce_only; /* all that run are Produce */
 	int64_t muted_until, active_ms; /* monotonic ms */
 	size_t rn;
 	char rbuf[RBUF];
@@ -56,7 +56,10 @@ struct mqs_loop {
 	int64_t stop_since;
 	pthread_mutex_t lock;
 	struct mqs_task *tasks, **tasks_end;
-	struct { int fd; const struct mqs_listener *listener; } *fds;
+	struct {
+		int fd;
+		const struct mqs_listener *listener;
+	} * fds;
 	size_t n_fds, cap_fds;
 	struct mqs_conn *conns;
 	struct mqs_request *requests;

@@ -35,8 +35,9 @@ void mqs__uncharge(struct mqs_server *s, size_t *charged)
  * against the bytes there are, so only the ratio has to be bounded, by refusing long requests that are not Produce. */
 static bool size_fits(const struct kafka_request_header *h, size_t n)
 {
-	return h->key == KAFKA_API_PRODUCE || h->key == KAFKA_API_JOIN_GROUP || h->key == KAFKA_API_SYNC_GROUP ||
-	       n <= DECODED_MAX;
+	bool member = h->key == KAFKA_API_JOIN_GROUP || h->key == KAFKA_API_SYNC_GROUP;
+
+	return h->key == KAFKA_API_PRODUCE || n <= (member ? 4 * DECODED_MAX : DECODED_MAX);
 }
 
 /* Bytes behind the message are let pass, as Kafka does: librdkafka sends one too many in AlterUserScramCredentials. */
@@ -67,8 +68,12 @@ struct mqs_request *mqs__request_new(struct mqs_conn *c, char *frame, size_t n, 
 	struct mqs_loop *loop = c->loop;
 	struct mqs_request *rq = mem_zalloc(sizeof(*rq));
 
-	*rq = (struct mqs_request){.conn = c, .frame = frame, .frame_n = n, .charged = charged,
-				   .arena = arena_take(loop), .task = {.fn = on_done}};
+	*rq = (struct mqs_request){.conn = c,
+				   .frame = frame,
+				   .frame_n = n,
+				   .charged = charged,
+				   .arena = arena_take(loop),
+				   .task = {.fn = on_done}};
 	buf_init(&rq->out, OUT_MAX);
 	c->refs++;
 	rq->all_next = loop->requests;

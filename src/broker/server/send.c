@@ -33,8 +33,7 @@ static ssize_t plain_result(ssize_t n)
 
 static ssize_t send_bytes(struct mqs_conn *c, const char *p, size_t n, bool more)
 {
-	return c->ssl ? tls_write(c, p, n)
-		      : plain_result(send(c->fd, p, n, MSG_NOSIGNAL | (more ? MSG_MORE : 0)));
+	return c->ssl ? tls_write(c, p, n) : plain_result(send(c->fd, p, n, MSG_NOSIGNAL | (more ? MSG_MORE : 0)));
 }
 
 static ssize_t send_file(struct mqs_conn *c, const struct plog_slice *s, size_t from)

@@ -37,26 +37,26 @@ enum { MQS_SESSION_SCRATCH = 512 };
 
 /* Who is at the other end. Written by handlers of SASL requests, while no other request of the connection runs. */
 struct mqs_peer {
-	bool sasl;          /* the listener wants SASL */
+	bool sasl; /* the listener wants SASL */
 	bool tls;
 	bool authenticated; /* false: only ApiVersions and SASL requests are served */
 	bool administrator;
-	bool app;           /* the user is an application's key */
-	char user[256];     /* "ANONYMOUS" without SASL */
+	bool app; /* the user is an application's key */
+	char user[256]; /* "ANONYMOUS" without SASL */
 	char app_id[64];
 	char host[INET6_ADDRSTRLEN];
 	char client_software[64];
-	int mechanism;      /* of the SASL exchange under way */
+	int mechanism; /* of the SASL exchange under way */
 	int step;
-	void *sasl_state;   /* of the exchange; freed with free_state */
+	void *sasl_state; /* of the exchange; freed with free_state */
 	void (*free_state)(void *state);
 	int64_t expires_ms; /* wall clock; 0: never */
 };
 
 /* A listener, as clients see it. */
 struct mqs_listener {
-	const char *name;       /* PLAINTEXT, SASL_PLAINTEXT, SASL_SSL */
-	char address[256];      /* to bind */
+	const char *name; /* PLAINTEXT, SASL_PLAINTEXT, SASL_SSL */
+	char address[256]; /* to bind */
 	uint16_t port;
 	char advertised_host[256];
 	uint16_t advertised_port;
@@ -66,17 +66,18 @@ struct mqs_listener {
 struct mqs_request {
 	struct mqs_conn *conn;
 	struct kafka_request_header head;
-	struct str body;        /* in the frame, which handlers may change */
-	void *in;               /* decoded: the request's C struct */
-	struct arena *arena;    /* of this request */
-	void *own;              /* the handler's, until the answer */
-	void (*cancel)(struct mqs_request *rq); /* the connection has gone; on its loop. Must answer or let it be answered */
-	int32_t throttle_ms;    /* the connection pauses for so long behind the answer */
-	int64_t started_us;     /* monotonic */
-	bool last;              /* the connection is closed behind the answer */
+	struct str body; /* in the frame, which handlers may change */
+	void *in; /* decoded: the request's C struct */
+	struct arena *arena; /* of this request */
+	void *own; /* the handler's, until the answer */
+	void (*cancel)(
+		struct mqs_request *rq); /* the connection has gone; on its loop. Must answer or let it be answered */
+	int32_t throttle_ms; /* the connection pauses for so long behind the answer */
+	int64_t started_us; /* monotonic */
+	bool last; /* the connection is closed behind the answer */
 
 	/* the server's */
-	struct mqs_request *next;            /* of the connection */
+	struct mqs_request *next; /* of the connection */
 	struct mqs_request *all_prev, *all_next; /* of the loop */
 	struct mqs_request *work_next;
 	void (*work)(struct mqs_request *rq);
@@ -86,7 +87,7 @@ struct mqs_request {
 	bool started, done, silent, close;
 	struct buf out;
 	struct kafka_gather gather;
-	size_t cut, cut_sent, sent;          /* progress of sending */
+	size_t cut, cut_sent, sent; /* progress of sending */
 	unsigned slice;
 };
 
@@ -100,14 +101,14 @@ struct mqs_handler {
 struct mqs_options {
 	struct mqs_listener listeners[4];
 	unsigned n_listeners;
-	unsigned loops;               /* 0: one per processor */
+	unsigned loops; /* 0: one per processor */
 	unsigned connections_max;
-	size_t request_max;           /* bytes of a request */
-	size_t memory_max;            /* bytes of all requests under way, about */
-	int64_t idle_ms;              /* silent connections are closed */
+	size_t request_max; /* bytes of a request */
+	size_t memory_max; /* bytes of all requests under way, about */
+	int64_t idle_ms; /* silent connections are closed */
 	const char *tls_cert, *tls_key; /* PEM files */
 	const struct mqs_handler *handlers; /* by API key, KAFKA_API_KEY_MAX + 1 of them */
-	void *broker;                 /* handlers find it with mqs_broker() */
+	void *broker; /* handlers find it with mqs_broker() */
 };
 
 struct mqs_stats {
@@ -151,7 +152,8 @@ void mqs_hang_up(struct mqs_request *rq);
 /* Goes on with fn on the worker thread, instead of an answer. The loop's thread. */
 void mqs_to_worker(struct mqs_request *rq, void (*fn)(struct mqs_request *rq));
 
-/* Calls fn after ms on the request's loop, unless it is answered before. One at a time per request; the loop's thread. */
+/* Calls fn after ms on the request's loop, unless it is answered before. One at a time per request; the loop's thread.
+ */
 void mqs_after(struct mqs_request *rq, int64_t ms, void (*fn)(struct mqs_request *rq));
 
 #endif
