@@ -4,9 +4,8 @@ import subprocess
 
 import pytest
 
-from conftest import store_settings
 from lib.apic import app, ok
-from lib.appiad import Appiad
+from lib.appiad import Appiad, store_settings
 from lib.kafka import start_apache_kafka
 
 MQS = '/v2/{project_id}/mqs/instances/{instance_id}'

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
 #include "broker/handlers/broker.h"
+#include "json/json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 /* Who may do what. Without SASL there are no limits: the listener is for the machine itself. Administrators may do
  * everything. Others: a rule that denies comes first; then rules that allow (Kafka's ACLs), and for applications the
- * rights to topics that the published state has ("mqsauth/<topic>/<app id>": all, pub or sub), besides groups and
+ * rights to topics that the published state has ("topic_right/<topic>/<app key>"), besides groups and
  * transactions of their own. */
 
 #define MAP_BYTES ((size_t)64 << 30)
@@ -59,7 +60,7 @@ static int acl_verdict(struct mqs_broker *b, const struct mqs_peer *peer, int re
 
 static struct str published(struct mqs_broker *b, struct arena *a, const char *kind, struct str x, struct str y)
 {
-	char key[PUB_KEY_MAX];
+	char key[PUB_KEY_MAX + 1];
 	struct pub_view *view;
 	struct err err = {0};
 	struct str ret = STR_NONE;
@@ -87,10 +88,18 @@ bool mqs_app_secret(struct mqs_broker *b, struct arena *a, struct str key, struc
 	return sign_open(a, b->keys, APP_SECRET, app.sealed_secret, ret_secret);
 }
 
+/* What the application of that key may do with the topic; NULL: nothing. */
+static const struct json *topic_right(struct mqs_broker *b, struct arena *a, struct str topic, struct str key)
+{
+	struct str value = published(b, a, "topic_right", topic, key);
+	const struct json *right;
+	char why[64];
+
+	return value.p && json_parse(a, value, &right, why, sizeof(why)) ? right : NULL;
+}
+
 static bool app_may(struct mqs_request *rq, int resource, struct str name, int op)
 {
-	const struct mqs_peer *peer = mqs_peer(rq);
-
 	if (resource == ACL_GROUP)
 		return op == OP_READ || op == OP_DESCRIBE || op == OP_DELETE;
 	if (resource == ACL_TXN)
@@ -99,17 +108,16 @@ static bool app_may(struct mqs_request *rq, int resource, struct str name, int o
 		return op == OP_IDEMPOTENT_WRITE;
 	if (resource != ACL_TOPIC)
 		return false;
-	struct str right = published(mqs_broker(rq), rq->arena, "mqsauth", name, str_of(peer->app_id));
-	bool all = str_is(right, "all");
+	const struct json *right = topic_right(mqs_broker(rq), rq->arena, name, str_of(mqs_peer(rq)->user));
 
 	switch (op) {
 	case OP_READ:
-		return all || str_is(right, "sub");
+		return right && json_bool(json_get(right, "sub"));
 	case OP_WRITE:
-		return all || str_is(right, "pub");
+		return right && json_bool(json_get(right, "pub"));
 	case OP_DESCRIBE:
 	case OP_DESCRIBE_CONFIGS:
-		return right.p;
+		return right != NULL;
 	default:
 		return false;
 	}

@@ -10,7 +10,9 @@ from lib.mqs import Mqs
 def broker():
     apps = [{'put': 'app', 'id': f'id-{n}', 'name': n, 'key': f'key-{n}', 'secret': f'secret-{n}', 'project_id': 'p',
              'disabled': n == 'off'} for n in ('pub', 'sub', 'off')]
-    rights = [{'put': 'raw', 'key': f'mqsauth/orders/id-{n}', 'value': n} for n in ('pub', 'sub')]
+    rights = [{'put': 'raw', 'key': f'topic_right/orders/key-{n}',
+               'value': '{"pub":%s,"sub":%s,"owner":false,"pub_tags":[],"sub_tags":[]}' % (
+                   str(n == 'pub').lower(), str(n == 'sub').lower())} for n in ('pub', 'sub')]
     mqs = Mqs(published=apps + rights)
     yield mqs
     mqs.stop()
