@@ -4,7 +4,9 @@
 set -eu
 cd "$(dirname "$0")"
 tools/packages.sh run
-[ -f build-release/build.ninja ] || meson setup build-release --buildtype=release -Dtests=false >/dev/null
+if [ ! -f build-release/build.ninja ]; then
+	log=$(meson setup build-release --buildtype=release -Dtests=false) || { echo "$log"; exit 1; }
+fi
 ninja -C build-release -j "$(nproc)" >/dev/null || { ninja -C build-release; exit 1; }
 APPIA_HOME=${APPIA_HOME:-$PWD/data}
 export APPIA_HOME

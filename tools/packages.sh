@@ -6,7 +6,7 @@ set -eu
 
 build="gcc libc6-dev meson ninja-build pkg-config python3 python3-yaml libmicrohttpd-dev libsqlite3-dev libpq-dev
 liblmdb-dev libjansson-dev libsodium-dev libssl-dev libcurl4-openssl-dev libpcre2-dev libyaml-dev libmariadb-dev
-libjavascriptcoregtk-4.1-dev zlib1g-dev liblz4-dev libzstd-dev libsnappy-dev librdkafka-dev
+libjavascriptcoregtk-4.1-dev zlib1g-dev liblz4-dev libzstd-dev libsnappy-dev librdkafka-dev libuv1-dev
 nginx-light nginx-dev ca-certificates"
 run="$build"
 test="$build libcmocka-dev python3-pytest python3-pytest-xdist python3-jsonschema postgresql mariadb-server curl sqlite3 openssl
