@@ -71,6 +71,7 @@ static bool answers(const char *socket_path)
 int up_status(int argc, char **argv)
 {
 	struct home home;
+	char path[300];
 
 	if (!open_home(&home))
 		return 1;
@@ -84,6 +85,7 @@ int up_status(int argc, char **argv)
 		puts("supervisor  not running");
 	printf("appiad      %s\n", control ? "ready" : "not answering");
 	printf("worker      %s\n", worker ? "ready" : "not answering");
+	printf("broker      %s\n", answers(home_path(&home, "mqs.sock", path, sizeof(path))) ? "ready" : "not running");
 	return pid && control && worker ? 0 : 1;
 }
 
