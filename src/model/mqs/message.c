@@ -56,7 +56,9 @@ static struct str copy(struct model *m, struct str s, size_t max)
 
 	if (!p)
 		return STR("");
-	memcpy(p, part.p, part.n);
+	/* A NUL is shown as U+FFFD, like bytes that are no UTF-8: many readers of JSON stop at it. */
+	for (size_t i = 0; i < part.n; i++)
+		p[i] = part.p[i] ? part.p[i] : (char)0xff;
 	return (struct str){p, part.n};
 }
 
