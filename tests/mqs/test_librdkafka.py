@@ -10,7 +10,8 @@ import sys, time
 from confluent_kafka import *
 from confluent_kafka.admin import *
 B = {'bootstrap.servers': sys.argv[1], 'topic.metadata.refresh.interval.ms': 200}
-admin = AdminClient(B)
+# Without the refresh: it makes topics anew that a test has just deleted, where clients may make topics.
+admin = AdminClient({**B, 'topic.metadata.refresh.interval.ms': -1})
 
 def create(name, partitions=1, **config):
     admin.create_topics([NewTopic(name, partitions, 1, config={k.replace('_', '.'): v for k, v in config.items()})]
