@@ -13,7 +13,7 @@ import pytest
 from lib import vendor
 from lib.appiad import wait_for
 
-VERSION = '3.9.1'
+VERSION = '4.2.1'
 POM = f'''<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
 <groupId>test</groupId><artifactId>kafka</artifactId><version>1</version><packaging>pom</packaging><dependencies>
 <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>{VERSION}</version>
