@@ -116,8 +116,8 @@ void kafka_builder_reset(struct kafka_builder *b);
 int kafka_builder_add(struct kafka_builder *b, int64_t timestamp, struct str key, struct str value,
 	const struct kafka_record_header *headers, int32_t n_headers);
 
-/* As kafka_builder_add() with an offset of its own, counted from the base offset and above that of the record before:
- * compaction leaves gaps. */
+/* As kafka_builder_add() with an offset of its own, counted from the base offset and above that of the record before
+ * (else KAFKA_WIRE_MALFORMED): compaction leaves gaps. */
 int kafka_builder_add_at(struct kafka_builder *b, int32_t offset_delta, int64_t timestamp, struct str key,
 	struct str value, const struct kafka_record_header *headers, int32_t n_headers);
 
@@ -128,9 +128,36 @@ int kafka_builder_copy(struct kafka_builder *b, int32_t offset_delta, const stru
  * head.last_offset_delta to keep the range of offsets. */
 int kafka_builder_finish(struct kafka_builder *b, int codec, int level, struct buf *out);
 
+/* Takes place, producer, flags and the range of offsets from another batch, after the records were added: what is left
+ * of it. */
+void kafka_builder_like(struct kafka_builder *b, const struct kafka_batch *batch);
+
 /* Appends a batch with one control record that ends a transaction; type is KAFKA_CONTROL_COMMIT or _ABORT. */
 int kafka_control_batch(int64_t base_offset, int64_t producer_id, int16_t producer_epoch, int type,
 	int32_t coordinator_epoch, int64_t timestamp, struct buf *out);
+
+/* ---- batches made from batches ---- */
+
+typedef bool kafka_keep_f(void *arg, const struct kafka_record *record);
+
+enum { KAFKA_FILTER_NONE, KAFKA_FILTER_SOME, KAFKA_FILTER_ALL };
+
+/* Which records of a batch stay. KAFKA_FILTER_ALL: all, take the batch as it is. KAFKA_FILTER_NONE: none at or behind
+ * offset "from". KAFKA_FILTER_SOME: a batch with those that stay was appended to out, with the same codec, the same
+ * place and range of offsets. Or a kafka_wire_code; then what out got is of no use. scratch as for
+ * kafka_records_open(); keep is called twice for a record, and must not change it (copy it to read headers). */
+int kafka_batch_filter(const struct kafka_batch *batch, int64_t from, struct buf *scratch, kafka_keep_f *keep, void *arg,
+	int level, struct buf *out);
+
+/* Appends a batch that says: there is nothing for you in these offsets. It holds one control record, a commit of no
+ * producer, at the last offset. Compaction leaves batches without records, but these make trouble: kafkajs goes to the
+ * end of the log, and librdkafka takes them for a sign that it has to fetch more bytes. All clients pass control
+ * records by. */
+int kafka_gap_batch(int64_t base_offset, int64_t last_offset, int32_t leader_epoch, int64_t timestamp, struct buf *out);
+
+/* Appends the batch with its records compressed by another codec (KAFKA_CODEC_*), after having checked them. Returns an
+ * error of the protocol; then what out got is of no use. */
+int kafka_batch_recompress(const struct kafka_batch *batch, int codec, struct buf *scratch, struct buf *out);
 
 /* ---- magic 0 and 1 ---- */
 

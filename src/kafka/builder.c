@@ -2,8 +2,6 @@
 #include "kafka/batch.h"
 #include "kafka/wire.h"
 
-#include <assert.h>
-
 void kafka_builder_reset(struct kafka_builder *b)
 {
 	buf_reset(&b->body);
@@ -34,12 +32,13 @@ static void put(struct buf *body, struct str s)
 }
 
 /* A record up to its headers, for which n_bytes and the count itself follow. */
-static void put_record(struct kafka_builder *b, int32_t offset_delta, int64_t timestamp, struct str key,
+static int put_record(struct kafka_builder *b, int32_t offset_delta, int64_t timestamp, struct str key,
 	struct str value, size_t n_bytes)
 {
 	struct kafka_batch *head = &b->head;
 
-	assert(offset_delta > head->last_offset_delta);
+	if (offset_delta <= head->last_offset_delta)
+		return KAFKA_WIRE_MALFORMED;
 	if (!head->count)
 		head->base_timestamp = timestamp;
 	int64_t time_delta = (int64_t)((uint64_t)timestamp - (uint64_t)head->base_timestamp);
@@ -55,6 +54,7 @@ static void put_record(struct kafka_builder *b, int32_t offset_delta, int64_t ti
 		head->max_timestamp = timestamp;
 	head->last_offset_delta = offset_delta;
 	head->count++;
+	return 0;
 }
 
 int kafka_builder_add_at(struct kafka_builder *b, int32_t offset_delta, int64_t timestamp, struct str key,
@@ -64,7 +64,10 @@ int kafka_builder_add_at(struct kafka_builder *b, int32_t offset_delta, int64_t 
 
 	for (int32_t i = 0; i < n_headers; i++)
 		n += kafka_varlong_size((int64_t)headers[i].key.n) + headers[i].key.n + size_of(headers[i].value);
-	put_record(b, offset_delta, timestamp, key, value, n);
+	int code = put_record(b, offset_delta, timestamp, key, value, n);
+
+	if (code)
+		return code;
 	kafka_put_varlong(&b->body, n_headers);
 	for (int32_t i = 0; i < n_headers; i++) {
 		put(&b->body, headers[i].key.p ? headers[i].key : STR(""));
@@ -83,8 +86,11 @@ int kafka_builder_copy(struct kafka_builder *b, int32_t offset_delta, const stru
 {
 	struct str headers = {(const char *)record->header_bytes.p, cursor_left(&record->header_bytes)};
 
-	put_record(b, offset_delta, record->timestamp, record->key, record->value,
+	int code = put_record(b, offset_delta, record->timestamp, record->key, record->value,
 		kafka_varlong_size(record->headers) + headers.n);
+
+	if (code)
+		return code;
 	kafka_put_varlong(&b->body, record->headers);
 	buf_str(&b->body, headers);
 	return b->body.failed ? KAFKA_WIRE_MEMORY : 0;

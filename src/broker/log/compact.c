@@ -407,15 +407,7 @@ static int rebuild(struct compaction *c, struct kafka_batch *batch, struct kafka
 		if (stays(c, seg, &r) && kafka_builder_copy(&c->builder, (int32_t)(r.offset - batch->base_offset), &r))
 			return -1;
 	}
-	struct kafka_batch *h = &c->builder.head;
-
-	h->base_offset = batch->base_offset;
-	h->leader_epoch = batch->leader_epoch;
-	h->producer_id = batch->producer_id;
-	h->producer_epoch = batch->producer_epoch;
-	h->base_sequence = batch->base_sequence;
-	h->attributes = (int16_t)(batch->attributes & (KAFKA_ATTR_APPEND_TIME | KAFKA_ATTR_TRANSACTIONAL));
-	h->last_offset_delta = batch->last_offset_delta;
+	kafka_builder_like(&c->builder, batch);
 	struct buf bytes;
 
 	buf_init(&bytes, PLOG_BATCH_MAX);
@@ -433,7 +425,7 @@ static int rewrite_batch(struct compaction *c, const struct log_batch *b)
 	struct kafka_batch batch;
 	struct kafka_records it;
 	struct kafka_record r;
-	int64_t kept = 0, seen = 0;
+	int64_t kept = 0, seen = 0, before = b->base - 1;
 	bool aborted = is_aborted(c, b);
 
 	if (b->attrs & KAFKA_ATTR_CONTROL)
@@ -442,7 +434,7 @@ static int rewrite_batch(struct compaction *c, const struct log_batch *b)
 		/* What cannot be read is no reason to lose it. */
 		if (!open_records(c, b, &batch, &it))
 			return emit(c, (struct str){(const char *)c->data, c->data_n});
-		for (; kafka_records_next(&it, &r) == 1; seen++)
+		for (; kafka_records_next(&it, &r) == 1 && r.offset > before; before = r.offset, seen++)
 			kept += stays(c, seg, &r);
 		if (seen != b->count || (kept == seen && kept))
 			return emit(c, (struct str){(const char *)c->data, c->data_n});
