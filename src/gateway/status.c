@@ -58,6 +58,18 @@ static void write_metric(struct buf *out, size_t which)
 	}
 }
 
+static void write_set_aside(struct buf *out, ngx_log_t *log)
+{
+	struct pub_view *view = gateway_view(log);
+
+	if (view)
+		buf_fmt(out,
+			"# HELP appia_published_set_aside Objects whose configuration could not be published.\n"
+			"# TYPE appia_published_set_aside gauge\nappia_published_set_aside %llu\n",
+			(unsigned long long)pub_set_aside(view));
+	gateway_view_end();
+}
+
 static void buf_free(void *data)
 {
 	buf_done(data);
@@ -79,6 +91,7 @@ ngx_int_t gateway_metrics(ngx_http_request_t *r)
 		"# HELP appia_counters_lost_total Keys that found no room in the table of counters.\n"
 		"# TYPE appia_counters_lost_total counter\nappia_counters_lost_total %llu\n",
 		(unsigned long long)gateway_shm_lost());
+	write_set_aside(out, r->connection->log);
 	if (out->failed)
 		return NGX_HTTP_INTERNAL_SERVER_ERROR;
 	return gateway_answer(r, NGX_HTTP_OK, STR("text/plain; version=0.0.4"), buf_view(out));

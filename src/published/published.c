@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "published/published.h"
 
+#include "base/cursor.h"
 #include "base/map.h"
 #include "base/mem.h"
 
@@ -265,6 +266,13 @@ struct str pub_get(struct pub_view *view, struct str key)
 	if (!view->active || !key.n || key.n > PUB_KEY_MAX)
 		return STR_NONE;
 	return view->cache ? look_up_cached(view, key) : look_up(view, key);
+}
+
+uint64_t pub_set_aside(struct pub_view *view)
+{
+	struct cursor c = cursor_of(pub_get(view, PUB_SET_ASIDE));
+
+	return cursor_u64(&c);
 }
 
 struct str pub_key(char *buf, const char *kind, struct str a, struct str b, struct str c)

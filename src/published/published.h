@@ -30,9 +30,11 @@
  *   topic_right/<topic>/<app key>            JSON {"pub","sub","owner": bool, "pub_tags","sub_tags": [..]}; no
  *                                            tags: all
  *   meta/seq                                 u64: last outbox row projected
+ *   meta/set_aside                           u64: objects that could not be projected; absent: none
  *   meta/layout                              PUB_LAYOUT: a state with another one is built anew by its writer
  */
 #define PUB_LAYOUT STR("2")
+#define PUB_SET_ASIDE STR("meta/set_aside")
 
 struct pub; /* an open environment; any thread */
 
@@ -65,6 +67,8 @@ struct str pub_get(struct pub_view *view, struct str key);
  * STR_NONE). */
 #define PUB_KEY_MAX 511
 struct str pub_key(char *buf, const char *kind, struct str a, struct str b, struct str c);
+/* The number at PUB_SET_ASIDE. */
+uint64_t pub_set_aside(struct pub_view *view);
 /* Walks keys with a prefix in order, from after (STR_NONE: from the first). False at the end. */
 bool pub_next(struct pub_view *view, struct str prefix, struct str after, struct str *ret_key, struct str *ret_value);
 

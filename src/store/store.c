@@ -22,7 +22,7 @@ int store__busy(struct err *err)
 }
 
 int store__open(const char *url, unsigned connections, const struct store_migration *migrations, size_t n,
-                struct store **ret, struct err *err)
+		struct store **ret, struct err *err)
 {
 	struct str text = str_of(url);
 	const struct store_engine *engine = NULL;
@@ -35,7 +35,7 @@ int store__open(const char *url, unsigned connections, const struct store_migrat
 		engine = &store__pg;
 	else
 		return err_set_text(err, ERR_APPIA_0500,
-		                    "The store's URL must begin with \"sqlite:\" or \"postgresql://\".");
+				    "The store's URL must begin with \"sqlite:\" or \"postgresql://\".");
 	r = engine->open(url, connections > 0 ? connections : 1, &store, err);
 	if (r < 0)
 		return r;
@@ -83,7 +83,7 @@ static int flush_outbox(struct store_tx *tx, struct err *err)
 	r = tx->store->engine->reserve(tx, err, tx->n_outbox, &seq);
 	for (struct store_outbox_row *row = tx->outbox; r == 0 && row; row = row->next)
 		r = store_exec(tx, err, NULL, "INSERT INTO outbox (seq, kind, key) VALUES (?, ?, ?)", "iss", seq++,
-		               row->kind, row->key);
+			       row->kind, row->key);
 	return r;
 }
 
@@ -259,7 +259,7 @@ int store_exec(struct store_tx *tx, struct err *err, int64_t *ret_changed, const
 }
 
 static int vquery(struct store_tx *tx, struct err *err, struct store_rows **ret, const char *sql, const char *types,
-                  va_list *ap)
+		  va_list *ap)
 {
 	struct binding b;
 	struct err local = {0};
@@ -336,7 +336,8 @@ void *store_doc(struct store_rows *rows, int col, const struct json_schema *sche
 	if (!json_parse(a, text, &tree, why, sizeof(why)) || !schema_load(schema, tree, a, doc)) {
 		log_debug("store: document does not fit schema=%s", schema->name ? schema->name : "?");
 		if (rows->err.code == 0)
-			err_set(&rows->err, ERR_APPIA_0500, NULL);
+			err_set_text(&rows->err, ERR_APPIA_0500, "Internal error: a stored %s cannot be read.",
+				     schema->name ? schema->name : "document");
 		/* A zeroed one: the caller may look at it before it learns of the error. */
 		memset(doc, 0, schema->size);
 	}
@@ -344,7 +345,7 @@ void *store_doc(struct store_rows *rows, int col, const struct json_schema *sche
 }
 
 int store_get_int(struct store_tx *tx, struct err *err, int64_t *ret, bool *ret_found, const char *sql,
-                  const char *types, ...)
+		  const char *types, ...)
 {
 	struct store_rows *rows;
 	int64_t value = 0;
@@ -371,7 +372,7 @@ int store_get_int(struct store_tx *tx, struct err *err, int64_t *ret, bool *ret_
 }
 
 int store_get_str(struct store_tx *tx, struct err *err, struct arena *a, struct str *ret, bool *ret_found,
-                  const char *sql, const char *types, ...)
+		  const char *sql, const char *types, ...)
 {
 	struct store_rows *rows;
 	struct str value = STR_NONE;

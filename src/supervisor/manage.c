@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "conf/conf.h"
+#include "published/published.h"
 #include "supervisor/child.h"
 #include "supervisor/home.h"
 
@@ -68,6 +69,22 @@ static bool answers(const char *socket_path)
 	return child_ready(&probe);
 }
 
+/* What the publisher could not project; said only when there is something. */
+static void show_set_aside(const struct home *home)
+{
+	struct pub_view *view = NULL;
+	struct pub *pub = NULL;
+	char path[300];
+
+	if (pub_open(home_path(home, "published", path, sizeof(path)), 0, false, &pub, NULL) == 0 &&
+	    pub_view_begin(pub, &view, NULL) == 0 && pub_set_aside(view))
+		printf("published   %llu objects could not be published; see: appia published verify\n",
+		       (unsigned long long)pub_set_aside(view));
+	if (view)
+		pub_view_end(&view);
+	pub_close(pub);
+}
+
 int up_status(int argc, char **argv)
 {
 	struct home home;
@@ -86,6 +103,7 @@ int up_status(int argc, char **argv)
 	printf("appiad      %s\n", control ? "ready" : "not answering");
 	printf("worker      %s\n", worker ? "ready" : "not answering");
 	printf("broker      %s\n", answers(home_path(&home, "mqs.sock", path, sizeof(path))) ? "ready" : "not running");
+	show_set_aside(&home);
 	return pid && control && worker ? 0 : 1;
 }
 

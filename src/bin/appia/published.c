@@ -41,7 +41,7 @@ static int open_all(struct published *p, bool writer)
 		rc = store_open(set.n ? set.p : url, 2, &p->store, err);
 	if (rc == 0)
 		rc = pub_open(home_path(&p->home, "published", path, sizeof(path)),
-		              (size_t)conf_int(p->conf, CONF_PUBLISHED_MAP_SIZE), writer, &p->pub, err);
+			      (size_t)conf_int(p->conf, CONF_PUBLISHED_MAP_SIZE), writer, &p->pub, err);
 	p->settings.gateway_domain = rc ? STR_NONE : conf_str(p->conf, CONF_GATEWAY_DOMAIN);
 	p->m.arena = arena_new((size_t)4 << 30);
 	p->m.store = p->store;
@@ -56,25 +56,62 @@ static void report(void *ctx, struct str key, const char *what)
 	printf("%.*s %s\n", STR_FMT(key), what);
 }
 
-static int verify(struct published *p)
+/* What the publisher has set aside; *ret_n: how much. */
+static int list_dead(struct published *p, size_t *ret_n)
+{
+	char since[CLOCK_ISO_SIZE];
+	struct publish_dead *dead;
+	int rc = store_begin(p->store, STORE_READ, &p->m.tx, &p->m.err);
+
+	if (rc == 0)
+		rc = publish_dead_list(&p->m, &dead, ret_n);
+	store_rollback(&p->m.tx);
+	for (size_t i = 0; rc == 0 && i < *ret_n; i++)
+		printf("%.*s %.*s is set aside since %s: %.*s\n", STR_FMT(dead[i].kind), STR_FMT(dead[i].key),
+		       clock_iso_ms(dead[i].since_ms, since).p, STR_FMT(dead[i].error));
+	return rc;
+}
+
+static int compare(struct published *p, size_t *ret_differences)
 {
 	char dir[300], file[320];
-	size_t differences = 0;
 
 	home_path(&p->home, "run/verify.XXXXXX", dir, sizeof(dir));
 	if (!mkdtemp(dir))
 		return err_set_text(&p->m.err, ERR_APPIA_0500, "%s cannot be made", dir);
-	int rc = publish_verify(&p->m, p->pub, dir, &differences, report, NULL);
+	int rc = publish_verify(&p->m, p->pub, dir, ret_differences, report, NULL);
 
 	snprintf(file, sizeof(file), "%s/data.mdb", dir);
 	unlink(file);
 	snprintf(file, sizeof(file), "%s/lock.mdb", dir);
 	unlink(file);
 	rmdir(dir);
+	return rc;
+}
+
+static int verify(struct published *p)
+{
+	size_t differences = 0, dead = 0;
+	int rc = compare(p, &differences);
+
+	if (rc == 0)
+		rc = list_dead(p, &dead);
 	if (rc)
 		return rc;
 	printf("%zu differences\n", differences);
-	return differences ? err_set_text(&p->m.err, ERR_APPIA_0500, "run: appia published rebuild") : 0;
+	if (dead)
+		printf("%zu set aside\n", dead);
+	return differences || dead ? err_set_text(&p->m.err, ERR_APPIA_0500, "run: appia published rebuild") : 0;
+}
+
+static int rebuild(struct published *p)
+{
+	size_t dead = 0;
+	int rc = publish_rebuild(&p->m, p->pub);
+
+	if (rc == 0)
+		rc = list_dead(p, &dead);
+	return rc || !dead ? rc : err_set_text(&p->m.err, ERR_APPIA_0500, "%zu objects cannot be projected", dead);
 }
 
 /* Keys and sizes; values hold sealed secrets and binary routers. */
@@ -104,9 +141,7 @@ int published_command(int argc, char **argv)
 	}
 	rc = open_all(&p, strcmp(what, "rebuild") == 0);
 	if (rc == 0)
-		rc = strcmp(what, "rebuild") == 0 ? publish_rebuild(&p.m, p.pub)
-		     : strcmp(what, "verify") == 0 ? verify(&p)
-		                                   : dump(&p);
+		rc = strcmp(what, "rebuild") == 0 ? rebuild(&p) : strcmp(what, "verify") == 0 ? verify(&p) : dump(&p);
 	if (rc)
 		fprintf(stderr, "appia: %s\n", p.m.err.text);
 	pub_close(p.pub);

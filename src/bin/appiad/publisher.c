@@ -11,7 +11,7 @@
 #include <time.h>
 
 #define PERIOD_MS 1000
-#define TRIM_EVERY 60 /* periods between clean-ups of the outbox */
+#define TEND_EVERY 60 /* periods between clean-ups of the outbox */
 #define OUTBOX_KEEP 10000
 #define ARENA_MAX ((size_t)1 << 30)
 
@@ -19,8 +19,8 @@ struct publisher {
 	struct model template;
 	struct pub *pub;
 	pthread_t thread;
-	pthread_mutex_t run_lock;  /* one projection at a time; guards caught_up */
-	bool caught_up;            /* the published state is one that the outbox continues */
+	pthread_mutex_t run_lock; /* one projection at a time; guards caught_up */
+	bool caught_up; /* the published state is one that the outbox continues */
 	pthread_mutex_t stop_lock; /* guards stopping */
 	pthread_cond_t stop_cond;
 	bool stopping;
@@ -41,9 +41,12 @@ static int run(struct publisher *p, int (*how)(struct model *m, struct pub *pub)
 	return rc;
 }
 
-static int trim(struct model *m, struct pub *pub)
+/* What has been set aside for a reason that is gone needs nobody to repair it. */
+static int tend(struct model *m, struct pub *pub)
 {
-	return publish_trim(m, pub, OUTBOX_KEEP);
+	int rc = publish_retry(m, pub);
+
+	return rc ? rc : publish_trim(m, pub, OUTBOX_KEEP);
 }
 
 /* Waits for the end of the period; true when it is time to stop. */
@@ -69,8 +72,8 @@ static void *loop(void *arg)
 
 	for (unsigned i = 1; !pause_or_stop(p); i++) {
 		publisher_kick(p);
-		if (i % TRIM_EVERY == 0 && run(p, trim, &err))
-			log_debug("outbox: %s", err.text);
+		if (i % TEND_EVERY == 0 && run(p, tend, &err))
+			log_warn("outbox: %s", err.text);
 	}
 	return NULL;
 }
@@ -101,7 +104,7 @@ static void destroy(struct publisher *p)
 }
 
 int publisher_start(struct store *store, struct pub *pub, const struct sign_keyring *keys,
-                    const struct model_settings *settings, struct publisher **ret, struct err *err)
+		    const struct model_settings *settings, struct publisher **ret, struct err *err)
 {
 	struct publisher *p = mem_zalloc(sizeof(*p));
 	pthread_condattr_t attr;

@@ -194,8 +194,10 @@ static void fill_backend(struct arena *a, const struct apic_api *def, struct str
 	const struct apic_backend_api *b = def->backend_api;
 	long long retries = -1;
 
+	api->backend = PUB_BACKEND_MOCK;
+	if (!b && !def->mock_info)
+		return; /* a damaged document: store_done() says so */
 	if (!b) {
-		api->backend = PUB_BACKEND_MOCK;
 		api->mock_body = def->mock_info->result_content;
 		api->mock_status = def->mock_info->has_status_code ? def->mock_info->status_code : 200;
 		fill_mock_headers(a, def->mock_info->header, api);

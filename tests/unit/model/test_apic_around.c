@@ -233,6 +233,170 @@ static void test_instance(void **state)
 	assert_code(end(env, instance_delete(m, STR("p1"), INSTANCE)), ERR_APPIA_0409);
 }
 
+/* What has been set aside, by the system of record and by the published state. */
+static size_t dead(struct fixture *env, const char *key)
+{
+	struct publish_dead *list = NULL;
+	struct pub_view *view;
+	size_t n = 0, found = 0;
+
+	env->m.err = (struct err){0};
+	assert_int_equal(store_begin(env->store, STORE_READ, &env->m.tx, &env->m.err), 0);
+	assert_int_equal(publish_dead_list(&env->m, &list, &n), 0);
+	store_rollback(&env->m.tx);
+	for (size_t i = 0; i < n; i++)
+		found += str_contains(list[i].key, str_of(key)) && list[i].error.n && list[i].since_ms;
+	assert_int_equal(pub_view_begin(env->pub, &view, &env->m.err), 0);
+	assert_int_equal(pub_set_aside(view), n);
+	pub_view_end(&view);
+	return key[0] ? found : n;
+}
+
+static void say_api(struct fixture *env, struct str api)
+{
+	char key[128];
+	struct model *m = begin(env);
+
+	snprintf(key, sizeof(key), "%.*s/%.*s", STR_FMT(ENV_TEST), STR_FMT(api));
+	assert_code(end(env, store_outbox(m->tx, &m->err, STR("api"), str_of(key))), 0);
+}
+
+static void damage(struct fixture *env, struct str api, bool repair)
+{
+	char sql[256];
+
+	snprintf(sql, sizeof(sql), "UPDATE api_version SET doc = %s WHERE api_id = '%.*s'",
+		 repair ? "REPLACE(doc, 'broken', '')" : "'broken' || doc", STR_FMT(api));
+	run_sql(env, sql);
+}
+
+static bool is_published(struct fixture *env, struct str api, const char *text)
+{
+	char key[128];
+
+	snprintf(key, sizeof(key), "api/%.*s/%.*s", STR_FMT(ENV_TEST), STR_FMT(api));
+	struct str value = published(env, key);
+
+	return value.p && str_contains(value, str_of(text));
+}
+
+/* One object that cannot be projected keeps no other from it, and comes back by itself. */
+static void test_set_aside(void **state)
+{
+	struct fixture *env = *state;
+	struct str host = make_variable(env, "Host", "one.example");
+	struct str a = make_api(env, "a", "/x", "#Host#:80"), b = make_api(env, "b", "/y", "#Host#:80");
+	char id[64];
+
+	snprintf(id, sizeof(id), "%.*s", STR_FMT(a));
+	project_and_verify(env);
+	damage(env, a, false);
+	say_api(env, a);
+	assert_code(set_variable(env, host, "two.example"), ERR_APPIA_0500); /* it reads a as well */
+	run_sql(env, "UPDATE api_version SET backend_address = REPLACE(backend_address, 'one', 'two')");
+	say_api(env, b);
+	say_api(env, a);
+	assert_code(publish_run(&env->m, env->pub), 0);
+	assert_true(is_published(env, b, "two.example") && is_published(env, a, "one.example"));
+	assert_int_equal(dead(env, id), 1);
+	/* What comes later goes on, and it is counted once. */
+	struct str c = make_api(env, "c", "/z", "late.example:80");
+
+	say_api(env, a);
+	assert_code(publish_run(&env->m, env->pub), 0);
+	assert_true(is_published(env, c, "late.example"));
+	assert_int_equal(dead(env, ""), 1);
+	/* A rebuild does without it. */
+	assert_code(publish_rebuild(&env->m, env->pub), 0);
+	assert_true(is_published(env, b, "two.example") && !is_published(env, a, ""));
+	assert_int_equal(dead(env, id), 1);
+	project_and_verify(env);
+	/* A later row repairs it. */
+	damage(env, a, true);
+	say_api(env, a);
+	project_and_verify(env);
+	assert_true(is_published(env, a, "two.example"));
+	assert_int_equal(dead(env, ""), 0);
+	/* So does the next attempt without one, and a rebuild. */
+	for (int i = 0; i < 2; i++) {
+		damage(env, a, false);
+		say_api(env, a);
+		assert_code(publish_run(&env->m, env->pub), 0);
+		assert_code(publish_retry(&env->m, env->pub), 0);
+		assert_int_equal(dead(env, id), 1);
+		damage(env, a, true);
+		assert_code(i ? publish_rebuild(&env->m, env->pub) : publish_retry(&env->m, env->pub), 0);
+		assert_int_equal(dead(env, ""), 0);
+		project_and_verify(env);
+	}
+}
+
+/* Many at once, of kinds that nobody knows, over several batches. */
+static void test_set_aside_many(void **state)
+{
+	struct fixture *env = *state;
+	struct model *m = begin(env);
+	int rc = 0;
+
+	for (int i = 0; rc == 0 && i < 1200; i++)
+		rc = store_outbox(m->tx, &m->err, i % 2 ? STR("api") : STR("of another release"),
+				  arena_fmt(m->arena, "key/%d", i));
+	assert_code(end(env, rc), 0);
+	struct str api = make_api(env, "a", "/x", "fixed.example:80");
+
+	assert_code(publish_run(&env->m, env->pub), 0);
+	assert_true(is_published(env, api, "fixed.example"));
+	assert_int_equal(dead(env, ""), 600);
+	assert_code(publish_rebuild(&env->m, env->pub), 0);
+	assert_int_equal(dead(env, ""), 0);
+	project_and_verify(env);
+}
+
+/* A crash between what is written to the store and to the published state, either way round. */
+static void test_set_aside_crash(void **state)
+{
+	struct fixture *env = *state;
+	struct str a = make_api(env, "a", "/x", "fixed.example:80");
+	char sql[300];
+
+	snprintf(sql, sizeof(sql),
+		 "INSERT INTO outbox_dead (kind, key, seq, error, since_ms) SELECT 'api', '%.*s/%.*s', MAX(seq), 'x',"
+		 " 1 FROM outbox WHERE kind = 'api'",
+		 STR_FMT(ENV_TEST), STR_FMT(a));
+	run_sql(env, sql);
+	/* Set aside, and not yet gone past: it is tried again. */
+	project_and_verify(env);
+	assert_int_equal(dead(env, ""), 0);
+	/* Projected, and not yet forgotten. */
+	run_sql(env, sql);
+	assert_code(publish_catch_up(&env->m, env->pub), 0);
+	assert_int_equal(dead(env, ""), 0);
+	assert_true(is_published(env, a, "fixed.example"));
+	project_and_verify(env);
+}
+
+/* Where the published state has no room, no object is at fault. */
+static void test_no_room(void **state)
+{
+	struct fixture *env = *state;
+	char path[96];
+
+	for (int i = 0; i < 60; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "many%d", i);
+		make_api(env, name, "/x", "fixed.example:80");
+	}
+	pub_close(env->pub);
+	snprintf(path, sizeof(path), "%s/published", env->dir);
+	assert_int_equal(pub_open(path, 1, true, &env->pub, &env->m.err), 0);
+	assert_code(publish_run(&env->m, env->pub), ERR_APPIA_0507);
+	assert_int_equal(dead(env, ""), 0);
+	pub_close(env->pub);
+	assert_int_equal(pub_open(path, (size_t)256 << 20, true, &env->pub, &env->m.err), 0);
+	project_and_verify(env);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, apic_env_setup, apic_env_teardown)
@@ -243,6 +407,10 @@ int main(void)
 		TEST(test_hosts),
 		TEST(test_codes),
 		TEST(test_instance),
+		TEST(test_set_aside),
+		TEST(test_set_aside_many),
+		TEST(test_set_aside_crash),
+		TEST(test_no_room),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
