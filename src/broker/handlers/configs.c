@@ -215,6 +215,9 @@ static int apply(struct mqs_request *rq, struct mqs_settings *s, bool broker, st
 {
 	int id = setting_of(broker, name);
 
+	/* What is not there is not set: Kafka's tools clear throttles that they never made. */
+	if (id < 0 && op == DELETE)
+		return 0;
 	if (id < 0) {
 		*ret_text = arena_fmt(rq->arena, "unknown setting %.*s", STR_FMT(name));
 		return KAFKA_ERR_INVALID_CONFIG;
