@@ -125,5 +125,5 @@ def test_vendor_node_signer(platform, tmp_path):
     _, rows = requests(platform)
     rows = [(*r[:5], r[5].replace('%s', 'node'), *r[6:]) for r in rows]
     (tmp_path / 'rows').write_text(json.dumps(rows))
-    out = vendor.run_node(NODE_SIGNER, str(tmp_path / 'rows'), package='@huaweicloud/huaweicloud-sdk-core')
+    out = vendor.run_node(NODE_SIGNER, str(tmp_path / 'rows'), packages=['@huaweicloud/huaweicloud-sdk-core'])
     ask(platform, rows, json.loads(out))

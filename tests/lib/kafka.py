@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kafkas to manage: Apache Kafka from Maven Central, in a cache outside the tree, and the platform's own broker."""
 import atexit
+import base64
+import hashlib
 import os
+import pathlib
+import select
 import shutil
 import signal
 import socket
@@ -14,11 +18,18 @@ from lib import vendor
 from lib.appiad import wait_for
 
 VERSION = '4.2.1'
-POM = f'''<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
-<groupId>test</groupId><artifactId>kafka</artifactId><version>1</version><packaging>pom</packaging><dependencies>
-<dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>{VERSION}</version>
-</dependency><dependency><groupId>org.apache.kafka</groupId><artifactId>kafka-tools</artifactId>
-<version>{VERSION}</version></dependency></dependencies></project>'''
+KAFKA = 'org.apache.kafka'
+PARTS = ((KAFKA, 'kafka_2.13', VERSION), (KAFKA, 'kafka-tools', VERSION), (KAFKA, 'kafka-streams', VERSION),
+         (KAFKA, 'connect-runtime', VERSION), (KAFKA, 'connect-file', '4.2.0'),  # there is no newer one
+         ('org.slf4j', 'slf4j-simple', '1.7.36'))
+POM = '<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>' \
+    '<groupId>test</groupId><artifactId>kafka</artifactId><version>1</version><packaging>pom</packaging><dependencies>' \
+    + ''.join(f'<dependency><groupId>{group}</groupId><artifactId>{name}</artifactId><version>{version}</version>'
+              '</dependency>' for group, name, version in PARTS) + '</dependencies></project>'
+# Short-lived programs: what a JVM does to become fast costs them more than it gives.
+JAVA = ('java', '-Xmx400m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1',
+        '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn')
+SOURCES = pathlib.Path(__file__).resolve().parents[1] / 'mqs/java'
 CONFIG = '''process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
@@ -44,7 +55,7 @@ def libraries():
     """Folder with Apache Kafka and what it needs."""
     if not shutil.which('java') or not shutil.which('mvn'):
         pytest.skip('Java or Maven is not installed: Apache Kafka cannot be fetched')
-    where = os.path.join(vendor.CACHE, 'kafka-' + VERSION)
+    where = os.path.join(vendor.CACHE, f'kafka-{VERSION}-{len(PARTS)}')
     with vendor._Lock():
         if not os.path.exists(where):
             with tempfile.TemporaryDirectory() as work:
@@ -91,14 +102,17 @@ class Kafka:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def start_apache_kafka():
-    """One node in KRaft mode. Skips where it cannot be fetched."""
+SMALL_JVM = ['-Xmx400m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
+
+
+def start_apache_kafka(options=None):
+    """One node in KRaft mode. options: of its JVM. Skips where it cannot be fetched."""
     classpath = os.path.join(libraries(), '*')
     folder = tempfile.mkdtemp(prefix='appia-kafka-')
     port, config, log = free_port(), os.path.join(folder, 'server.properties'), os.path.join(folder, 'log')
     with open(config, 'w', encoding='utf-8') as f:
         f.write(CONFIG.format(folder=folder, port=port, controller=free_port()))
-    java = ['java', '-Xmx400m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-cp', classpath]
+    java = [*JAVA, '-cp', classpath]
     done = vendor._run(*java, 'kafka.tools.StorageTool', 'format', '-t', 'MkU3OEVBNTcwNTJENDM2Qk', '-c', config)
     assert done.returncode == 0, done.stdout + done.stderr
     with open(log, 'wb') as out:
@@ -110,7 +124,65 @@ def start_apache_kafka():
 
 def tool(kafka, name, *args):
     """Output of one of Apache Kafka's own programs: 'org.apache.kafka.tools.TopicCommand'."""
-    done = vendor._run('java', '-XX:TieredStopAtLevel=1', '-cp', os.path.join(libraries(), '*'), name,
+    done = vendor._run(*JAVA, '-cp', os.path.join(libraries(), '*'), name,
                        '--bootstrap-server', kafka.address, *args, seconds=60)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout
+
+
+def programs():
+    """Class path of the tests' own Java programs, compiled."""
+    sources = sorted(SOURCES.glob('*.java'))
+    mark = hashlib.sha256(b''.join(s.read_bytes() for s in sources)).hexdigest()[:16]
+    jars = libraries()
+    where = os.path.join(vendor.CACHE, f'java-{VERSION}-{mark}')
+    with vendor._Lock():
+        if not os.path.exists(where):
+            done = vendor._run('javac', '-nowarn', '-d', where + '.new', '-cp', os.path.join(jars, '*'), *map(str, sources))
+            assert done.returncode == 0, done.stdout + done.stderr
+            os.rename(where + '.new', where)
+    return where + ':' + os.path.join(jars, '*')
+
+
+class Java:
+    """One JVM that runs Apache Kafka's programs and the tests' own, one after the other."""
+
+    def __init__(self):
+        self.folder = tempfile.mkdtemp(prefix='appia-java-')
+        with open(os.path.join(self.folder, 'errors'), 'wb') as errors:
+            self.process = subprocess.Popen([*JAVA, '-cp', programs(), 'Toolbox'], stdin=subprocess.PIPE,
+                                            stdout=subprocess.PIPE, stderr=errors, text=True)
+        atexit.register(self.stop)
+
+    def file(self, name, **settings):
+        """Path of a new file of settings."""
+        path = os.path.join(self.folder, name)
+        with open(path, 'w', encoding='utf-8') as f:
+            f.writelines(f'{k.replace("_", ".")}={v}\n' for k, v in settings.items())
+        return path
+
+    def try_run(self, name, *args, text='', seconds=90):
+        """Exit code, output, errors."""
+        words = (base64.b64encode(w.encode()).decode() for w in (text, name, *map(str, args)))
+        self.process.stdin.write(' '.join(words) + '\n')
+        self.process.stdin.flush()
+        ready, _, _ = select.select([self.process.stdout], [], [], seconds)
+        if not ready:
+            subprocess.run(['jcmd', str(self.process.pid), 'Thread.print'], check=False)
+            self.process.kill()
+            raise AssertionError(f'{name}: no answer in {seconds} s')
+        line = self.process.stdout.readline()
+        assert line, open(os.path.join(self.folder, 'errors'), encoding='utf-8').read()[-4000:]
+        code, out, errors = line.rstrip('\n').split(' ')
+        return int(code), base64.b64decode(out).decode(), base64.b64decode(errors).decode()
+
+    def run(self, name, *args, text='', seconds=90):
+        code, out, errors = self.try_run(name, *args, text=text, seconds=seconds)
+        assert code == 0, f'{name} {args}: exit code {code}\n{out[-5000:]}{errors[-5000:]}'
+        return out
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)

@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import time
@@ -26,6 +27,12 @@ def make_certificate(folder):
     subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days',
                     '2', '-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1', '-keyout',
                     f'{folder}/server.key', '-out', f'{folder}/server.pem'], check=True, capture_output=True)
+
+
+def app(name, **more):
+    """An application of the published state: user key-NAME with the password secret-NAME."""
+    return {'put': 'app', 'id': f'id-{name}', 'name': name, 'key': f'key-{name}', 'secret': f'secret-{name}',
+            'project_id': 'p', **more}
 
 
 class Mqs:
@@ -86,6 +93,21 @@ class Mqs:
                 if not part:
                     return data.decode()
                 data += part
+
+    def quota(self, user=None, client=None, **rates):
+        """Sets rates like producer_byte_rate of the user, of the client, or of both (AlterClientQuotas); None removes."""
+        def text(t):
+            return struct.pack('>h', len(t)) + t.encode()
+        parts = [text(kind) + text(name) for kind, name in (('user', user), ('client-id', client)) if name is not None]
+        ops = [text(k) + struct.pack('>d?', v or 0, v is None) for k, v in rates.items()]
+        body = struct.pack('>ii', 1, len(parts)) + b''.join(parts) + struct.pack('>i', len(ops)) + b''.join(ops) + b'\0'
+        request = struct.pack('>hhi', 49, 0, 1) + text('test') + body
+        with socket.create_connection(('127.0.0.1', self.port), 10) as s, s.makefile('rwb') as f:
+            f.write(struct.pack('>i', len(request)) + request)
+            f.flush()
+            answer = f.read(struct.unpack('>i', f.read(4))[0])
+        # correlation id, throttle time, number of entities, code of the first
+        assert struct.unpack('>iiih', answer[:14]) == (1, 0, 1, 0), answer
 
     def remove(self):
         shutil.rmtree(self.dir, ignore_errors=True)

@@ -70,32 +70,22 @@ def _pip():
     return None
 
 
-def node_sdk(package):
-    """Folder in which node resolves the package."""
-    where = os.path.join(CACHE, 'node-' + package.replace('/', '-').strip('@'))
+def node_sdk(*packages):
+    """Folder in which node resolves the packages."""
+    where = os.path.join(CACHE, 'node-' + '-'.join(p.replace('/', '-').strip('@') for p in packages))
     if not shutil.which('npm') or not shutil.which('node'):
         pytest.skip('npm is not installed: its registry cannot be reached')
     with _Lock():
         if not os.path.exists(where):
             os.makedirs(where + '.new', exist_ok=True)
-            made = _run(
-    'npm',
-    'install',
-    '--silent',
-    '--no-audit',
-    '--no-fund',
-    '--ignore-scripts',
-    '--fetch-retries=0',
-    '--fetch-timeout=15000',
-    '--prefix',
-    where + '.new',
-     package)
+            made = _run('npm', 'install', '--silent', '--no-audit', '--no-fund', '--ignore-scripts', '--fetch-retries=0',
+                        '--fetch-timeout=15000', '--prefix', where + '.new', *packages)
             if made.returncode:
                 shutil.rmtree(where + '.new', ignore_errors=True)
-                if _run('npm', 'view', '--fetch-retries=0', '--fetch-timeout=15000', package, 'version',
+                if _run('npm', 'view', '--fetch-retries=0', '--fetch-timeout=15000', packages[0], 'version',
                         seconds=60).returncode:
                     pytest.skip('the npm registry cannot be reached')
-                raise AssertionError(f'{package}: {made.stderr[-3000:]}')
+                raise AssertionError(f'{packages}: {made.stderr[-3000:]}')
             os.rename(where + '.new', where)
     return where
 
@@ -106,7 +96,7 @@ def run_python(script, *args, packages, seconds=120):
     return done.stdout
 
 
-def run_node(script, *args, package, seconds=120):
-    done = _run('node', '-', *args, cwd=node_sdk(package), input=script, seconds=seconds)
+def run_node(script, *args, packages, seconds=120):
+    done = _run('node', '-', *args, cwd=node_sdk(*packages), input=script, seconds=seconds)
     assert done.returncode == 0, f'{done.stdout[-3000:]}{done.stderr[-5000:]}'
     return done.stdout
