@@ -143,12 +143,20 @@ void txn_init(struct txn_coord *t, struct str txn_id, int32_t timeout_ms, int64_
 
 /* ---- Adding ---- */
 
+/* EndTxn has named a new producer id already, and the markers of the old one are still under way. */
+static bool moving_to(const struct txn *x, int64_t pid, int16_t epoch)
+{
+	return preparing(x) && x->cur.next_pid >= 0 && pid == x->cur.next_pid && epoch == 0;
+}
+
 static int16_t check(struct txn_coord *t, struct str txn_id, int64_t pid, int16_t epoch, struct txn **ret_x)
 {
 	struct txn *x = txn_id.n ? txn__find(t, txn_id) : NULL;
 
 	if (!txn_id.n)
 		return COORD_INVALID_REQUEST;
+	if (x && moving_to(x, pid, epoch))
+		return COORD_CONCURRENT_TRANSACTIONS;
 	if (!x || x->cur.pid != pid)
 		return COORD_INVALID_PRODUCER_ID_MAPPING;
 	if (x->cur.epoch != epoch)
@@ -213,8 +221,8 @@ void txn_add_partitions(struct txn_coord *t, struct str txn_id, int64_t producer
 			missing++;
 			bytes += sizeof(struct txn_part) + v[i].topic.n;
 		}
-	if (!code && missing && (x->cur.n_parts + missing > (size_t)t->cfg.partitions_max ||
-				 t->stats.bytes + bytes > t->cfg.bytes_max))
+	if (!code && missing &&
+	    (x->cur.n_parts + missing > (size_t)t->cfg.partitions_max || t->stats.bytes + bytes > t->cfg.bytes_max))
 		code = COORD_TRANSACTION_ABORTABLE;
 	if (code || (x->cur.state == TXN_ONGOING && !missing)) {
 		txn__reply(t, TXN_ADD_PARTITIONS, token, code, producer_id, epoch);
@@ -234,9 +242,9 @@ void txn_verify_partitions(struct txn_coord *t, struct str txn_id, int64_t produ
 	int16_t code = check(t, txn_id, producer_id, epoch, &x);
 
 	for (size_t i = 0; i < n; i++)
-		ret_codes[i] = code ? code :
-			       x->cur.state == TXN_ONGOING && has_part(&x->cur, v[i]) ? COORD_OK :
-											COORD_TRANSACTION_ABORTABLE;
+		ret_codes[i] = code                                                     ? code
+			       : x->cur.state == TXN_ONGOING && has_part(&x->cur, v[i]) ? COORD_OK
+											: COORD_TRANSACTION_ABORTABLE;
 }
 
 void txn_add_offsets(struct txn_coord *t, struct str txn_id, int64_t producer_id, int16_t epoch, struct str group_id,
@@ -247,8 +255,8 @@ void txn_add_offsets(struct txn_coord *t, struct str txn_id, int64_t producer_id
 
 	if (!code && !group_id.n)
 		code = COORD_INVALID_GROUP_ID;
-	if (!code && (x->cur.n_groups >= (size_t)t->cfg.partitions_max ||
-		      t->stats.bytes + group_id.n > t->cfg.bytes_max))
+	if (!code &&
+	    (x->cur.n_groups >= (size_t)t->cfg.partitions_max || t->stats.bytes + group_id.n > t->cfg.bytes_max))
 		code = COORD_TRANSACTION_ABORTABLE;
 	if (code || (x->cur.state == TXN_ONGOING && has_group(&x->cur, group_id))) {
 		txn__reply(t, TXN_ADD_OFFSETS, token, code, producer_id, epoch);
@@ -307,7 +315,9 @@ static int16_t end_code(const struct txn *x, bool commit, bool raise, bool retry
 		return retry ? COORD_PRODUCER_FENCED : 1;
 	case TXN_PREPARE_COMMIT:
 	case TXN_PREPARE_ABORT:
-		return commit == (s == TXN_PREPARE_COMMIT) ? COORD_CONCURRENT_TRANSACTIONS : COORD_INVALID_TXN_STATE;
+		/* With the raised epoch it is not about this transaction, but about the next one. */
+		return commit == (s == TXN_PREPARE_COMMIT) || (raise && !retry) ? COORD_CONCURRENT_TRANSACTIONS
+										: COORD_INVALID_TXN_STATE;
 	case TXN_COMPLETE_COMMIT:
 	case TXN_COMPLETE_ABORT:
 		if (retry || !raise)
@@ -324,6 +334,8 @@ static int16_t check_end(const struct txn *x, int64_t pid, int16_t epoch, bool c
 	bool bumped = raise && pid == d->pid && d->last_epoch == epoch && d->epoch == epoch + 1;
 	bool moved = raise && pid == d->last_pid && exhausted(epoch) && d->epoch == 0;
 
+	if (moving_to(x, pid, epoch))
+		return COORD_CONCURRENT_TRANSACTIONS;
 	if (pid != d->pid && !moved)
 		return COORD_INVALID_PRODUCER_ID_MAPPING;
 	if (x->saving)
@@ -337,9 +349,9 @@ void txn_end(struct txn_coord *t, struct str txn_id, int64_t producer_id, int16_
 	     uint64_t token, int64_t now_ms)
 {
 	struct txn *x = txn_id.n ? txn__find(t, txn_id) : NULL;
-	int16_t code = !txn_id.n ? COORD_INVALID_REQUEST :
-		       !x	 ? COORD_INVALID_PRODUCER_ID_MAPPING :
-				   check_end(x, producer_id, epoch, commit, raise);
+	int16_t code = !txn_id.n ? COORD_INVALID_REQUEST
+		       : !x      ? COORD_INVALID_PRODUCER_ID_MAPPING
+				 : check_end(x, producer_id, epoch, commit, raise);
 
 	if (code != 1) {
 		txn__reply(t, TXN_END, token, code, x ? x->cur.pid : -1, x ? x->cur.epoch : -1);
@@ -366,8 +378,8 @@ void txn__hand_out(struct txn_coord *t, struct txn *x)
 	const struct txn_data *d = &x->cur;
 	struct txn_partition *parts = mem_alloc((d->n_parts + 1) * sizeof(*parts));
 	struct str *groups = mem_alloc((d->n_groups + 1) * sizeof(*groups));
-	struct txn_markers m = {x->id, d->pid, d->epoch, d->state == TXN_PREPARE_COMMIT, parts, d->n_parts, groups,
-	                        d->n_groups};
+	struct txn_markers m = {x->id, d->pid,     d->epoch, d->state == TXN_PREPARE_COMMIT,
+				parts, d->n_parts, groups,   d->n_groups};
 
 	for (size_t i = 0; i < d->n_parts; i++)
 		parts[i] = (struct txn_partition){d->parts[i].topic, d->parts[i].partition};

@@ -407,6 +407,7 @@ static void epoch_overflow_moves_to_a_new_id(void **st)
 		store_done(&w.store);
 	}
 	assert_int_equal(add(&w, "x", first, a.epoch, "t", 0), 0);
+	w.mark_now = false;
 	struct txn_reply b = end_txn(&w, "x", first, a.epoch, true, true);
 
 	assert_int_equal(b.code, 0);
@@ -416,6 +417,9 @@ static void epoch_overflow_moves_to_a_new_id(void **st)
 
 	assert_int_equal(m.pid, first);
 	assert_int_equal(m.epoch, INT16_MAX);
+	assert_int_equal(add(&w, "x", b.producer_id, 0, "t", 0), COORD_CONCURRENT_TRANSACTIONS);
+	assert_int_equal(end_txn(&w, "x", b.producer_id, 0, false, true).code, COORD_CONCURRENT_TRANSACTIONS);
+	txn_markers_done(w.t, STR("x"), first, INT16_MAX, true, w.now);
 	struct txn_reply c = end_txn(&w, "x", first, a.epoch, true, true); /* repeated */
 
 	assert_int_equal(c.code, 0);
@@ -505,6 +509,25 @@ static void markers_are_repeated_until_written(void **st)
 	assert_int_equal(state(&w, "x"), TXN_COMPLETE_COMMIT);
 	txn_markers_done(w.t, STR("x"), a.producer_id, 0, true, w.now); /* again */
 	assert_int_equal(state(&w, "x"), TXN_COMPLETE_COMMIT);
+	close_world(&w);
+}
+
+static void the_next_transaction_waits_for_the_markers(void **st)
+{
+	struct world w;
+
+	open_world(&w);
+	struct txn_reply a = init(&w, "x", -1, -1);
+
+	w.mark_now = false;
+	add(&w, "x", a.producer_id, 0, "t", 0);
+	assert_int_equal(end_txn(&w, "x", a.producer_id, 0, true, true).epoch, 1);
+	assert_int_equal(add(&w, "x", a.producer_id, 1, "t", 0), COORD_CONCURRENT_TRANSACTIONS);
+	/* The next one is given up before it got anywhere; the first one's contrary is still refused. */
+	assert_int_equal(end_txn(&w, "x", a.producer_id, 1, false, true).code, COORD_CONCURRENT_TRANSACTIONS);
+	assert_int_equal(end_txn(&w, "x", a.producer_id, 0, false, true).code, COORD_INVALID_TXN_STATE);
+	txn_markers_done(w.t, STR("x"), a.producer_id, 1, true, w.now);
+	assert_int_equal(end_txn(&w, "x", a.producer_id, 1, false, true).epoch, 2);
 	close_world(&w);
 }
 
@@ -651,8 +674,8 @@ static void random_producers(void **st)
 {
 	for (unsigned seed = 1; seed <= 30; seed++) {
 		struct world w;
-		struct txn_reply p[4] = {{.producer_id = -1}, {.producer_id = -1}, {.producer_id = -1},
-		                         {.producer_id = -1}};
+		struct txn_reply p[4] = {
+			{.producer_id = -1}, {.producer_id = -1}, {.producer_id = -1}, {.producer_id = -1}};
 		int decided[4] = {0}; /* 0: none, 1: commit, 2: abort was answered */
 
 		srand(seed);
@@ -690,8 +713,7 @@ static void random_producers(void **st)
 				enum txn_state s = decided[i] ? state(&w, id) : TXN_EMPTY;
 
 				if (decided[i])
-					assert_int_equal(s, decided[i] == 1 ? TXN_COMPLETE_COMMIT :
-									      TXN_COMPLETE_ABORT);
+					assert_int_equal(s, decided[i] == 1 ? TXN_COMPLETE_COMMIT : TXN_COMPLETE_ABORT);
 			} else {
 				pass(&w, rand() % 20000);
 			}
@@ -723,6 +745,7 @@ int main(void)
 		cmocka_unit_test(verification),
 		cmocka_unit_test(timed_out_transactions_abort),
 		cmocka_unit_test(markers_are_repeated_until_written),
+		cmocka_unit_test(the_next_transaction_waits_for_the_markers),
 		cmocka_unit_test(one_change_at_a_time),
 		cmocka_unit_test(full_disk),
 		cmocka_unit_test(markers_written_but_completion_lost),
