@@ -54,6 +54,7 @@ void mqs__conn_close(struct mqs_conn *c)
 	c->timer_rq = NULL;
 	uv_close((uv_handle_t *)&c->poll, on_closed);
 	uv_close((uv_handle_t *)&c->timer, on_closed);
+	uv_close((uv_handle_t *)&c->unmute, on_closed);
 	/* Requests that run are told, and go when they are answered; the others go now. */
 	for (struct mqs_request *rq = c->first, *next; rq; rq = next) {
 		next = rq->next;
@@ -108,10 +109,11 @@ void mqs__conn_open(struct mqs_loop *loop, int fd, const struct mqs_listener *li
 		SSL_set_accept_state(c->ssl);
 	}
 	c->refs = 1;
-	c->handles = 2;
+	c->handles = 3;
 	uv_poll_init(&loop->uv, &c->poll, fd);
 	uv_timer_init(&loop->uv, &c->timer);
-	c->poll.data = c->timer.data = c;
+	uv_timer_init(&loop->uv, &c->unmute);
+	c->poll.data = c->timer.data = c->unmute.data = c;
 	c->next = loop->conns;
 	if (loop->conns)
 		loop->conns->prev = c;

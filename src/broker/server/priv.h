@@ -25,7 +25,7 @@ struct mqs_conn {
 	struct mqs_peer peer;
 	int fd;
 	uv_poll_t poll;
-	uv_timer_t timer;
+	uv_timer_t timer, unmute;
 	struct mqs_request *timer_rq;
 	void (*timer_fn)(struct mqs_request *rq);
 	unsigned refs, handles;

@@ -164,6 +164,10 @@ static void finish(struct mqs_request *rq)
 {
 	struct mqs_conn *c = rq->conn;
 
+	if (mqs__here == c->loop && c->timer_rq == rq) {
+		uv_timer_stop(&c->timer);
+		c->timer_rq = NULL;
+	}
 	if (mqs__here == c->loop && c->pumping) {
 		rq->done = true;
 		c->running--;
@@ -214,8 +218,6 @@ static void on_timer(uv_timer_t *t)
 	c->timer_rq = NULL;
 	if (rq)
 		c->timer_fn(rq);
-	else
-		mqs__conn_go(c);
 }
 
 void mqs_after(struct mqs_request *rq, int64_t ms, void (*fn)(struct mqs_request *rq))

@@ -114,7 +114,7 @@ static void on_unmute(uv_timer_t *t)
 static void mute(struct mqs_conn *c, int32_t ms)
 {
 	c->muted_until = clock_mono_ms() + ms;
-	uv_timer_start(&c->timer, on_unmute, (uint64_t)ms + 1, 0);
+	uv_timer_start(&c->unmute, on_unmute, (uint64_t)ms + 1, 0);
 }
 
 bool mqs__conn_flush(struct mqs_conn *c)
