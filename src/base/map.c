@@ -180,7 +180,8 @@ bool map_next(const struct map *m, size_t *at, struct str *ret_key, void **ret_v
 
 		if (!s->value || s->value == &tombstone)
 			continue;
-		*ret_key = s->key;
+		if (ret_key)
+			*ret_key = s->key;
 		*ret_value = s->value;
 		(*at)++;
 		return true;

@@ -18,7 +18,7 @@ void *map_get(const struct map *m, struct str key);
 void *map_put(struct map *m, struct str key, void *value);
 /* Returns the removed value, or NULL. */
 void *map_del(struct map *m, struct str key);
-/* Walks all entries: start with *at == 0. False at the end. Nothing may be put meanwhile. */
+/* Walks all entries: start with *at == 0. False at the end. Nothing may be put meanwhile. ret_key may be NULL. */
 bool map_next(const struct map *m, size_t *at, struct str *ret_key, void **ret_value);
 
 /* 64-bit hash keyed per process, so that outsiders cannot choose collisions. */

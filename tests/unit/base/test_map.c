@@ -85,6 +85,10 @@ static void test_walk(void **state)
 		seen[i] = true;
 	}
 	assert_int_equal(n, map_count(m));
+	/* Who wants the values only. */
+	for (at = n = 0; map_next(m, &at, NULL, &value); n++)
+		assert_non_null(value);
+	assert_int_equal(n, map_count(m));
 	map_free(m);
 }
 
