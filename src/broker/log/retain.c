@@ -30,8 +30,6 @@ static bool expired(const struct plog *p, uint32_t i, int64_t bytes_left, int64_
 	const struct plog_segment *seg = p->segs[i];
 	int64_t end = plog__seg_end(p, i);
 
-	if (!seg->size)
-		return i + 1 < p->n_segs; /* compaction left nothing */
 	if (end <= p->start)
 		return true;
 	if (!p->cfg.cleanup_delete || end > plog__hw(p))
@@ -40,6 +38,39 @@ static bool expired(const struct plog *p, uint32_t i, int64_t bytes_left, int64_
 	    now_ms - (seg->max_ts >= 0 ? seg->max_ts : seg->created_ms) > p->cfg.retention_ms)
 		return true;
 	return p->cfg.retention_bytes >= 0 && bytes_left - seg->size >= p->cfg.retention_bytes;
+}
+
+/* Number of a segment of which compaction left nothing; 0: none. The first one stays, as it holds the place of the log
+ * start offset: consumers that are at an offset before the next record are not out of range. lock is held. */
+static uint32_t find_empty(const struct plog *p)
+{
+	for (uint32_t i = 1; i + 1 < p->n_segs; i++)
+		if (!p->segs[i]->size)
+			return i;
+	return 0;
+}
+
+static void drop_empty(struct plog *p)
+{
+	pthread_mutex_lock(&p->writer);
+	for (;;) {
+		struct plog_segment *seg = NULL;
+
+		pthread_mutex_lock(&p->lock);
+		uint32_t i = p->code ? 0 : find_empty(p);
+
+		if (i) {
+			seg = p->segs[i];
+			plog__segs_remove(p, i, 1);
+		}
+		pthread_mutex_unlock(&p->lock);
+		if (!seg)
+			break;
+		plog__seg_unlink(p, seg);
+		plog__seg_unref(seg);
+		atomic_fetch_add(&p->store->deleted_segments, 1);
+	}
+	pthread_mutex_unlock(&p->writer);
 }
 
 bool plog__retain(struct plog *p, int64_t now_ms)
@@ -52,9 +83,11 @@ bool plog__retain(struct plog *p, int64_t now_ms)
 
 	while (open && n < p->n_segs && expired(p, n, left, now_ms))
 		left -= p->segs[n++]->size;
-	bool due = n > 0;
+	bool due = n > 0, empty = open && find_empty(p) > 0;
 
 	pthread_mutex_unlock(&p->lock);
+	if (empty)
+		drop_empty(p);
 	if (!due)
 		return false;
 	pthread_mutex_lock(&p->writer);

@@ -129,6 +129,15 @@ static void test_keys(void **state)
 	look(&h, &v);
 	expect(&v, want);
 	assert_true(v.records < 250);
+	/* What was emptied goes, and readers of the first offsets are not told that they are out of range. */
+	for (int i = 0; i < 20; i++)
+		plog_store_step(h.store, help_now(), 5);
+	struct plog_info kept = help_info(&h);
+
+	assert_int_equal(kept.start, 0);
+	assert_true(kept.segments < before.segments / 2);
+	look(&h, &v);
+	expect(&v, want);
 	/* Nothing is left to do; what was done outlives stop and crash. */
 	struct plog_store_stats st, st2;
 
