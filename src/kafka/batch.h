@@ -128,8 +128,7 @@ int kafka_builder_copy(struct kafka_builder *b, int32_t offset_delta, const stru
  * head.last_offset_delta to keep the range of offsets. */
 int kafka_builder_finish(struct kafka_builder *b, int codec, int level, struct buf *out);
 
-/* Takes place, producer, flags and the range of offsets from another batch, after the records were added: what is left
- * of it. */
+/* Takes place, producer, flags and the range of offsets from another batch, after the records were added. */
 void kafka_builder_like(struct kafka_builder *b, const struct kafka_batch *batch);
 
 /* Appends a batch with one control record that ends a transaction; type is KAFKA_CONTROL_COMMIT or _ABORT. */

@@ -88,6 +88,7 @@ void mqs_settings_set(struct mqs_settings *s, int id, struct str value); /* STR_
 
 /* ---- topics (topics.c) ---- */
 
+struct json;
 struct mqs_watch;
 struct mqs_topic;
 
@@ -113,6 +114,8 @@ struct mqs_topic {
 	_Atomic(struct mqs_parts *) parts;
 	int32_t wanted; /* partitions, at the start */
 	struct mqs_settings settings; /* broker.topics */
+	atomic_int codec; /* compression.type as KAFKA_CODEC_*; -1: as the producer has it */
+	atomic_bool addressed; /* has got a record with consumer_key (tags.h); never false again */
 	bool gone;
 };
 
@@ -268,6 +271,8 @@ int mqs_topic_create(struct mqs_broker *b, struct str name, int32_t partitions, 
 int mqs_topic_grow(struct mqs_broker *b, struct mqs_topic *t, int32_t partitions);
 int mqs_topic_delete(struct mqs_broker *b, struct mqs_topic *t);
 int mqs_topic_configure(struct mqs_broker *b, struct mqs_topic *t, const struct mqs_settings *settings);
+/* Notes, durably, that the topic has records for single applications. */
+int mqs_topic_address(struct mqs_broker *b, struct mqs_topic *t);
 int mqs_defaults_configure(struct mqs_broker *b, const struct mqs_settings *settings);
 int mqs_topics_load(struct mqs_broker *b);
 void mqs_topics_free(struct mqs_broker *b);
@@ -298,6 +303,9 @@ struct group_client mqs_client(struct mqs_request *rq);
 
 /* Rights (security.c). True when the peer may. */
 bool mqs_may(struct mqs_request *rq, int resource, struct str name, int operation);
+/* As mqs_may() for a topic. *ret_right: the application's right of the published state, also where an ACL decided; NULL
+ * when there is none or it has no say. From the same look, in the request's arena. */
+bool mqs_may_topic(struct mqs_request *rq, struct str topic, int operation, const struct json **ret_right);
 static inline bool mqs_may_cluster(struct mqs_request *rq, int operation)
 {
 	return mqs_may(rq, ACL_CLUSTER, STR("kafka-cluster"), operation);
@@ -305,6 +313,8 @@ static inline bool mqs_may_cluster(struct mqs_request *rq, int operation)
 void mqs_security_replay(struct mqs_broker *b, struct str key, struct str value);
 int mqs_security_open(struct mqs_broker *b, struct err *err);
 void mqs_security_close(struct mqs_broker *b);
+bool mqs_administrator(const struct mqs_broker *b, struct str user);
+/* Whether somebody whose group subscribes by a regular expression may describe the topic. */
 bool mqs_topic_visible(void *arg, struct str principal, struct str topic);
 /* The secret of an application; lives in the arena. */
 bool mqs_app_secret(struct mqs_broker *b, struct arena *a, struct str key, struct str *ret_secret, struct str *ret_id);

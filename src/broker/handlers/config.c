@@ -14,7 +14,7 @@ const struct mqs_config_def mqs_config_defs[CFG_COUNT] = {
 				"What happens to old segments."},
 	[CFG_COMPRESSION_TYPE] = {"compression.type", "compression.type", CFG_STRING, "producer", 0, 0,
 				  "uncompressed,zstd,lz4,snappy,gzip,producer",
-				  "Accepted; batches are kept as producers sent them."},
+				  "How batches are compressed; producer: as they come."},
 	[CFG_DELETE_RETENTION_MS] = {"delete.retention.ms", "log.cleaner.delete.retention.ms", CFG_LONG, "86400000", 0,
 				     MAX, NULL, "How long deletions stay visible in a compacted topic."},
 	[CFG_FILE_DELETE_DELAY_MS] = {"file.delete.delay.ms", "log.segment.delete.delay.ms", CFG_LONG, "60000", 0, MAX,

@@ -26,7 +26,7 @@ struct group_client mqs_client(struct mqs_request *rq)
 	struct mqs_peer *p = mqs_peer(rq);
 
 	return (struct group_client){rq->head.client_id.p ? rq->head.client_id : STR(""),
-				     arena_fmt(rq->arena, "/%s", p->host), str_of(p->user)};
+				     arena_fmt(rq->arena, "/%s", p->host), p->sasl ? str_of(p->user) : STR("")};
 }
 
 /* ---- groups ---- */

@@ -23,6 +23,7 @@ struct fetch {
 	bool incremental;
 	int32_t session_id;
 	int64_t until_ms;
+	struct tags_budget filtering;
 };
 
 static void read_aborted(struct mqs_request *rq, struct fetch_want *w, struct plog_read *r)
@@ -116,6 +117,11 @@ static void read_part(struct fetch *f, struct fetch_want *w, uint32_t max_bytes,
 		w->is_read = false;
 		return;
 	}
+	if (w->filter && w->read.bytes) {
+		out->error_code =
+			mqs_code(tags_filter_read(f->rq->arena, w->filter, &w->read, w->offset, &f->filtering));
+		w->is_read = out->error_code == 0;
+	}
 	w->bytes = w->read.bytes;
 	out->records = (struct str){(const char *)&w->read, w->read.bytes};
 }
@@ -139,14 +145,19 @@ static bool read_all(struct fetch *f)
 
 	if (max > 64 << 20)
 		max = 64 << 20;
+	f->filtering = (struct tags_budget){TAGS_FETCH_BYTES, false};
 	for (size_t i = 0; i < f->n; i++) {
 		struct fetch_want *w = &f->v[i];
 		uint64_t left = total < max ? max - total : 0;
 		uint64_t part = w->max_bytes > 0 ? (uint64_t)w->max_bytes : 0;
 
-		read_part(f, w, (uint32_t)(part < left ? part : left), total == 0);
+		part = part < left ? part : left;
+		if (w->filter && part > f->filtering.bytes)
+			part = f->filtering.bytes;
+		read_part(f, w, (uint32_t)part, total == 0);
 		total += w->bytes;
-		error = error || w->out.error_code != 0 || w->out.diverging_epoch.epoch >= 0;
+		/* What was filtered is not filtered again when more comes. */
+		error = error || w->out.error_code != 0 || w->out.diverging_epoch.epoch >= 0 || f->filtering.spent;
 	}
 	return error || total >= (uint64_t)(in->min_bytes > 0 ? in->min_bytes : 0) || f->n == 0;
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "broker/handlers/broker.h"
+#include "broker/handlers/tags.h"
 
 /* Produce: every partition's batches are appended as they came; acks=all is answered when all of them are durable. */
 
 enum { PARTITIONS_MAX = 20000 };
 
 #define LEGACY_MAX ((size_t)128 << 20)
+#define INFLATE_MAX ((uint64_t)128 << 20) /* of one request, where records have to be looked at */
 
 struct produce;
 
@@ -14,6 +15,7 @@ struct produce_part {
 	struct produce *p;
 	struct mqs_part *part;
 	struct str records;
+	const struct tags *tags; /* that records must have; NULL: any */
 	int64_t end;
 	struct kafka_produce_res_partition_response *out;
 	uint8_t *converted;
@@ -27,6 +29,7 @@ struct produce {
 	struct mqs_task task; /* back on the loop, from the coordinator */
 	int16_t txn_code;
 	bool holds;
+	uint64_t inflate; /* what may still be decompressed */
 };
 
 static void answer(struct produce *p)
@@ -70,9 +73,56 @@ static int convert(struct produce_part *pp, struct buf *out)
 	return code;
 }
 
-static const char *code_text(int code)
+static const char *code_text(const struct produce_part *pp, int code)
 {
-	return code == KAFKA_ERR_INVALID_RECORD ? "the record is not valid here: a compacted topic wants a key" : NULL;
+	if (code != KAFKA_ERR_INVALID_RECORD)
+		return NULL;
+	return pp->out->record_errors.n ? "the application may not publish records with these tags, or without a tag"
+					: "the record is not valid here: a compacted topic wants a key";
+}
+
+/* Topics with a compression of their own: batches with another one are compressed anew, into out. */
+static int recompress(struct produce *p, struct produce_part *pp, struct buf *scratch, struct buf *out)
+{
+	int codec = atomic_load(&pp->part->topic->codec), code = 0;
+	struct kafka_batch batch;
+	bool other = false;
+
+	for (struct str rest = pp->records; codec >= 0 && rest.n && kafka_batch_next(&rest, &batch) == 0;)
+		other = other || kafka_batch_codec(&batch) != codec;
+	if (!other)
+		return 0;
+	for (struct str rest = pp->records; !code && rest.n;) {
+		/* The new checksum must not hide that the old one was wrong. */
+		if (kafka_batch_next(&rest, &batch) != 0)
+			return KAFKA_ERR_CORRUPT_MESSAGE;
+		code = kafka_batch_validate(&batch);
+		scratch->max = p->inflate < TAGS_INFLATE_MAX ? (size_t)p->inflate : TAGS_INFLATE_MAX;
+		buf_reset(scratch);
+		if (!code)
+			code = kafka_batch_recompress(&batch, codec, scratch, out);
+		p->inflate -= scratch->n < p->inflate ? scratch->n : p->inflate;
+	}
+	if (!code)
+		pp->records = buf_view(out);
+	return code;
+}
+
+/* What has to look at the records themselves. */
+static int look(struct produce *p, struct produce_part *pp, struct buf *out)
+{
+	struct buf scratch;
+	int code = 0;
+
+	if (!pp->tags && atomic_load(&pp->part->topic->codec) < 0)
+		return 0;
+	buf_init(&scratch, TAGS_INFLATE_MAX);
+	if (pp->tags)
+		code = tags_check(p->rq->arena, pp->tags, pp->records, &p->inflate, &scratch, pp->out);
+	if (!code)
+		code = recompress(p, pp, &scratch, out);
+	buf_done(&scratch);
+	return code;
 }
 
 static int append(struct produce_part *pp)
@@ -101,19 +151,23 @@ static int append(struct produce_part *pp)
 
 static void append_part(struct produce *p, struct produce_part *pp)
 {
-	struct buf legacy;
+	struct buf legacy, recoded;
 	int code = pp->out->error_code;
 
 	buf_init(&legacy, LEGACY_MAX);
+	buf_init(&recoded, LEGACY_MAX);
 	if (code == 0 && p->rq->head.version < 3)
 		code = convert(pp, &legacy);
 	if (code == 0)
+		code = look(p, pp, &recoded);
+	if (code == 0)
 		code = append(pp);
 	buf_done(&legacy);
+	buf_done(&recoded);
 	pp->out->error_code = (int16_t)code;
 	if (code != 0) {
 		pp->out->base_offset = -1;
-		pp->out->error_message = str_of(code_text(code));
+		pp->out->error_message = str_of(code_text(pp, code));
 		pp->part = NULL;
 	}
 }
@@ -146,9 +200,42 @@ static void append_all(struct produce *p)
 		answer(p);
 }
 
-static void on_added(struct mqs_task *task)
+static void on_addressed(struct mqs_task *task)
 {
 	append_all((struct produce *)(void *)((char *)task - offsetof(struct produce, task)));
+}
+
+static bool to_address(const struct produce_part *pp)
+{
+	return pp->out->error_code == 0 && !atomic_load(&pp->part->topic->addressed) && tags_addressed(pp->records);
+}
+
+/* On the worker: the topic is marked before the record is there. */
+static void address(struct mqs_request *rq)
+{
+	struct produce *p = rq->own;
+
+	for (size_t i = 0; i < p->n; i++)
+		if (to_address(&p->v[i]))
+			p->v[i].out->error_code = (int16_t)mqs_topic_address(mqs_broker(rq), p->v[i].part->topic);
+	p->task.fn = on_addressed;
+	mqs_post(mqs_loop_of(rq), &p->task);
+}
+
+static void begin(struct produce *p)
+{
+	for (size_t i = 0; i < p->n && !p->txn_code; i++)
+		if (to_address(&p->v[i])) {
+			p->rq->own = p;
+			mqs_to_worker(p->rq, address);
+			return;
+		}
+	append_all(p);
+}
+
+static void on_added(struct mqs_task *task)
+{
+	begin((struct produce *)(void *)((char *)task - offsetof(struct produce, task)));
 }
 
 static void on_txn(struct mqs_call *call, const struct txn_reply *reply)
@@ -210,13 +297,14 @@ static void collect_topic(struct produce *p, const struct kafka_produce_req_topi
 {
 	struct mqs_request *rq = p->rq;
 	bool by_id = rq->head.version >= 13;
+	const struct tags *tags = NULL;
 	struct mqs_topic *t = by_id ? mqs_topic_of_id(rq, td->topic_id) : mqs_topic_of(rq, td->name);
 	struct str name = t ? t->name : td->name;
 	int16_t code = 0;
 
 	out->name = td->name;
 	out->topic_id = td->topic_id;
-	if (name.p && !mqs_may(rq, ACL_TOPIC, name, OP_WRITE))
+	if (name.p && !tags_may_write(rq, name, &tags))
 		code = KAFKA_ERR_TOPIC_AUTHORIZATION_FAILED;
 	else if (!t)
 		code = by_id ? KAFKA_ERR_UNKNOWN_TOPIC_ID : KAFKA_ERR_UNKNOWN_TOPIC_OR_PARTITION;
@@ -234,6 +322,7 @@ static void collect_topic(struct produce *p, const struct kafka_produce_req_topi
 		pp->out->base_offset = pp->out->log_append_time_ms = -1;
 		pp->out->record_errors.n = 0;
 		pp->records = td->partition_data.v[i].records;
+		pp->tags = tags;
 		pp->part = mqs_part_of(t, pp->out->index);
 		if (!code && !pp->part)
 			pp->out->error_code = KAFKA_ERR_UNKNOWN_TOPIC_OR_PARTITION;
@@ -262,6 +351,7 @@ void mqs_handle_produce(struct mqs_request *rq)
 	int32_t topics = in->topic_data.n > 0 ? in->topic_data.n : 0;
 
 	p->rq = rq;
+	p->inflate = INFLATE_MAX;
 	p->v = ARENA_ARRAY(rq->arena, struct produce_part, n + 1);
 	p->res = KAFKA_NEW(rq->arena, kafka_produce_res);
 	p->res->responses.n = topics;
@@ -274,5 +364,5 @@ void mqs_handle_produce(struct mqs_request *rq)
 		p->txn_code = KAFKA_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
 	else if (ask_coordinator(p))
 		return;
-	append_all(p);
+	begin(p);
 }

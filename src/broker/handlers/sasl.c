@@ -106,14 +106,6 @@ static bool stored_credential(struct mqs_broker *b, struct arena *a, struct str 
 	return found;
 }
 
-static bool in_list(struct str list, struct str name)
-{
-	while (list.p && list.n)
-		if (str_eq(str_trim(str_cut(&list, ',')), name))
-			return true;
-	return false;
-}
-
 static void welcome(struct mqs_request *rq, struct str user, struct str app_id)
 {
 	struct mqs_broker *b = mqs_broker(rq);
@@ -122,7 +114,7 @@ static void welcome(struct mqs_request *rq, struct str user, struct str app_id)
 	snprintf(p->user, sizeof(p->user), "%.*s", STR_FMT(user));
 	snprintf(p->app_id, sizeof(p->app_id), "%.*s", STR_FMT(app_id));
 	p->app = app_id.p && app_id.n;
-	p->administrator = in_list(b->options.administrators, user);
+	p->administrator = mqs_administrator(b, user);
 	p->authenticated = true;
 	if (b->options.sasl_lifetime_ms)
 		p->expires_ms = clock_now_ms() + b->options.sasl_lifetime_ms;

@@ -41,6 +41,12 @@ static bool operation_fits(const struct mqs_acl *acl, int op)
 	return op == OP_DESCRIBE_CONFIGS && acl->operation == OP_ALTER_CONFIGS;
 }
 
+/* Of an unknown host all is true that is said against it. */
+static bool host_fits(const struct mqs_acl *acl, const char *host)
+{
+	return str_eq(acl->host, any) || str_is(acl->host, host) || (!host[0] && acl->permission == 2);
+}
+
 /* 3: allowed, 2: denied, 0: nothing said. */
 static int acl_verdict(struct mqs_broker *b, const struct mqs_peer *peer, int resource, struct str name, int op)
 {
@@ -51,7 +57,7 @@ static int acl_verdict(struct mqs_broker *b, const struct mqs_peer *peer, int re
 		const struct mqs_acl *acl = &b->acls[i];
 
 		if (acl->resource == resource && pattern_fits(acl, name) && principal_fits(acl, peer->user) &&
-		    (str_eq(acl->host, any) || str_is(acl->host, peer->host)) && operation_fits(acl, op))
+		    host_fits(acl, peer->host) && operation_fits(acl, op))
 			verdict = acl->permission;
 	}
 	pthread_rwlock_unlock(&b->security);
@@ -98,18 +104,8 @@ static const struct json *topic_right(struct mqs_broker *b, struct arena *a, str
 	return value.p && json_parse(a, value, &right, why, sizeof(why)) ? right : NULL;
 }
 
-static bool app_may(struct mqs_request *rq, int resource, struct str name, int op)
+static bool right_allows(const struct json *right, int op)
 {
-	if (resource == ACL_GROUP)
-		return op == OP_READ || op == OP_DESCRIBE || op == OP_DELETE;
-	if (resource == ACL_TXN)
-		return op == OP_WRITE || op == OP_DESCRIBE;
-	if (resource == ACL_CLUSTER)
-		return op == OP_IDEMPOTENT_WRITE;
-	if (resource != ACL_TOPIC)
-		return false;
-	const struct json *right = topic_right(mqs_broker(rq), rq->arena, name, str_of(mqs_peer(rq)->user));
-
 	switch (op) {
 	case OP_READ:
 		return right && json_bool(json_get(right, "sub"));
@@ -123,20 +119,73 @@ static bool app_may(struct mqs_request *rq, int resource, struct str name, int o
 	}
 }
 
-bool mqs_may(struct mqs_request *rq, int resource, struct str name, int operation)
+/* Besides topics. */
+static bool app_may(int resource, int op)
 {
-	const struct mqs_peer *peer = mqs_peer(rq);
-
-	if (!peer->sasl || peer->administrator)
-		return true;
-	int verdict = acl_verdict(mqs_broker(rq), peer, resource, name, operation);
-
-	return verdict ? verdict == 3 : peer->app && app_may(rq, resource, name, operation);
+	if (resource == ACL_GROUP)
+		return op == OP_READ || op == OP_DESCRIBE || op == OP_DELETE;
+	if (resource == ACL_TXN)
+		return op == OP_WRITE || op == OP_DESCRIBE;
+	return resource == ACL_CLUSTER && op == OP_IDEMPOTENT_WRITE;
 }
 
+static bool peer_may(struct mqs_broker *b, struct arena *a, const struct mqs_peer *peer, int resource, struct str name,
+		     int operation, const struct json **ret_right)
+{
+	const struct json *right = NULL;
+
+	*ret_right = NULL;
+	if (!peer->sasl || peer->administrator)
+		return true;
+	int verdict = acl_verdict(b, peer, resource, name, operation);
+
+	if (verdict == 2)
+		return false;
+	if (peer->app && resource == ACL_TOPIC)
+		*ret_right = right = topic_right(b, a, name, str_of(peer->user));
+	if (verdict == 3)
+		return true;
+	return peer->app && (resource == ACL_TOPIC ? right_allows(right, operation) : app_may(resource, operation));
+}
+
+bool mqs_may(struct mqs_request *rq, int resource, struct str name, int operation)
+{
+	const struct json *right;
+
+	return peer_may(mqs_broker(rq), rq->arena, mqs_peer(rq), resource, name, operation, &right);
+}
+
+bool mqs_may_topic(struct mqs_request *rq, struct str topic, int operation, const struct json **ret_right)
+{
+	return peer_may(mqs_broker(rq), rq->arena, mqs_peer(rq), ACL_TOPIC, topic, operation, ret_right);
+}
+
+bool mqs_administrator(const struct mqs_broker *b, struct str user)
+{
+	for (struct str list = b->options.administrators; list.p && list.n;)
+		if (str_eq(str_trim(str_cut(&list, ',')), user))
+			return true;
+	return false;
+}
+
+/* A group's member is not there to be asked: all that is known of it is its name, "" without SASL. */
 bool mqs_topic_visible(void *arg, struct str principal, struct str topic)
 {
-	return true;
+	struct mqs_broker *b = arg;
+	struct mqs_peer peer = {.sasl = principal.n > 0, .administrator = mqs_administrator(b, principal)};
+	const struct json *right;
+
+	if (!peer.sasl || peer.administrator)
+		return true;
+	struct arena *a = arena_new(1 << 20);
+	struct str id = published(b, a, "appkey", principal, STR_NONE);
+
+	snprintf(peer.user, sizeof(peer.user), "%.*s", STR_FMT(principal));
+	peer.app = id.n > 0;
+	bool may = peer_may(b, a, &peer, ACL_TOPIC, topic, OP_DESCRIBE, &right);
+
+	arena_free(a);
+	return may;
 }
 
 /* ---- stored form: "acl/<bytes of the rule>", "scram/<mechanism>/<user>", "quota/<entity>" ---- */

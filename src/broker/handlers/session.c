@@ -256,33 +256,46 @@ bool fetch_session_news(struct fetch_session *s, struct fetch_want *w)
 
 /* ---- wanted partitions ---- */
 
-static void resolve(struct mqs_request *rq, struct fetch_want *w, struct mqs_topic *t, bool by_id)
-{
-	struct str name = t ? t->name : w->topic;
+/* What all partitions of a topic have in common. */
+struct access {
+	struct mqs_topic *t;
+	int16_t code;
+	const struct tags_filter *filter;
+};
 
-	if (name.p && !mqs_may(rq, ACL_TOPIC, name, OP_READ))
-		w->code = KAFKA_ERR_TOPIC_AUTHORIZATION_FAILED;
-	else if (!t)
-		w->code = by_id ? KAFKA_ERR_UNKNOWN_TOPIC_ID : KAFKA_ERR_UNKNOWN_TOPIC_OR_PARTITION;
-	else if (!(w->part = mqs_part_of(t, w->index)))
-		w->code = KAFKA_ERR_UNKNOWN_TOPIC_OR_PARTITION;
+static struct access access_to(struct mqs_request *rq, bool by_id, struct str name, struct kafka_uuid id)
+{
+	struct access a = {.t = by_id ? mqs_topic_of_id(rq, id) : mqs_topic_of(rq, name)};
+
+	if (a.t)
+		name = a.t->name;
+	if (name.p && !tags_may_read(rq, name, a.t, &a.filter))
+		a.code = KAFKA_ERR_TOPIC_AUTHORIZATION_FAILED;
+	else if (!a.t)
+		a.code = by_id ? KAFKA_ERR_UNKNOWN_TOPIC_ID : KAFKA_ERR_UNKNOWN_TOPIC_OR_PARTITION;
+	else if (a.filter && rq->head.version < 4)
+		a.code = KAFKA_ERR_UNSUPPORTED_VERSION; /* such answers cannot say that there is nothing */
+	return a;
 }
 
-static struct mqs_topic *topic_for(struct mqs_request *rq, bool by_id, struct str name, struct kafka_uuid id)
+static void resolve(struct fetch_want *w, const struct access *a)
 {
-	return by_id ? mqs_topic_of_id(rq, id) : mqs_topic_of(rq, name);
+	w->code = a->code;
+	w->filter = a->filter;
+	if (w->code == 0 && !(w->part = mqs_part_of(a->t, w->index)))
+		w->code = KAFKA_ERR_UNKNOWN_TOPIC_OR_PARTITION;
 }
 
 static struct fetch_want *wants_of_session(struct mqs_request *rq, struct fetch_session *s)
 {
 	struct fetch_want *v = ARENA_ARRAY(rq->arena, struct fetch_want, s->n + 1);
-	struct mqs_topic *t = NULL;
+	struct access a = {0};
 
 	for (size_t i = 0; i < s->n; i++) {
 		const struct session_part *p = &s->v[i];
 
 		if (i == 0 || p->topic_number != s->v[i - 1].topic_number)
-			t = topic_for(rq, s->by_id, p->topic, p->topic_id);
+			a = access_to(rq, s->by_id, p->topic, p->topic_id);
 		v[i] = (struct fetch_want){.topic = arena_str(rq->arena, p->topic),
 					   .topic_id = p->topic_id,
 					   .topic_number = p->topic_number,
@@ -291,7 +304,7 @@ static struct fetch_want *wants_of_session(struct mqs_request *rq, struct fetch_
 					   .last_epoch = p->last_epoch,
 					   .max_bytes = p->max_bytes,
 					   .offset = p->offset};
-		resolve(rq, &v[i], t, s->by_id);
+		resolve(&v[i], &a);
 	}
 	return v;
 }
@@ -309,7 +322,7 @@ static struct fetch_want *wants_of_request(struct mqs_request *rq, size_t *ret_n
 	*ret_n = 0;
 	for (int32_t i = 0; i < in->topics.n; i++) {
 		const struct kafka_fetch_req_topic *rt = &in->topics.v[i];
-		struct mqs_topic *t = topic_for(rq, by_id, rt->topic, rt->topic_id);
+		struct access a = access_to(rq, by_id, rt->topic, rt->topic_id);
 
 		for (int32_t k = 0; k < rt->partitions.n; k++) {
 			const struct kafka_fetch_req_partition *p = &rt->partitions.v[k];
@@ -323,7 +336,7 @@ static struct fetch_want *wants_of_request(struct mqs_request *rq, size_t *ret_n
 						 .last_epoch = p->last_fetched_epoch,
 						 .max_bytes = p->partition_max_bytes,
 						 .offset = p->fetch_offset};
-			resolve(rq, w, t, by_id);
+			resolve(w, &a);
 		}
 	}
 	return v;

@@ -2,7 +2,7 @@
 #ifndef BROKER_HANDLERS_SESSION_H
 #define BROKER_HANDLERS_SESSION_H
 
-#include "broker/handlers/broker.h"
+#include "broker/handlers/tags.h"
 
 /* Fetch sessions (KIP-227): the broker remembers what a consumer wants, requests and answers carry only what changed.
  */
@@ -18,6 +18,7 @@ struct fetch_want {
 	int64_t offset;
 	struct mqs_part *part;
 	int16_t code;
+	const struct tags_filter *filter; /* NULL: everything is seen */
 	/* found */
 	struct plog_aborted *aborted;
 	uint32_t aborted_max;

@@ -274,6 +274,7 @@ static int store_topic(struct mqs_broker *b, const struct mqs_topic *t, int32_t 
 	buf_u32(&v, (uint32_t)partitions);
 	buf_add(&v, t->id.b, sizeof(t->id.b));
 	encode_settings(&v, s);
+	buf_u8(&v, atomic_load(&t->addressed));
 	int rc = store(b, "topic/", t->name, &v);
 
 	buf_done(&v);
@@ -313,6 +314,21 @@ static struct mqs_part *part_new(struct mqs_topic *t, int32_t index, struct plog
 	return p;
 }
 
+/* What handlers ask for with each request. */
+static void note_codec(struct mqs_broker *b, struct mqs_topic *t)
+{
+	static const char *const names[] = {"uncompressed", "gzip", "snappy", "lz4", "zstd"};
+	struct arena *a = arena_new(1 << 20);
+	struct str type = mqs_config_value(b, &t->settings, CFG_COMPRESSION_TYPE, a, NULL);
+	int codec = -1;
+
+	for (int i = KAFKA_CODEC_NONE; i <= KAFKA_CODEC_ZSTD; i++)
+		if (str_is(type, names[i]))
+			codec = i;
+	atomic_store(&t->codec, codec);
+	arena_free(a);
+}
+
 /* Opens or makes partitions up to n. */
 static int open_parts(struct mqs_broker *b, struct mqs_topic *t, int32_t n)
 {
@@ -323,6 +339,7 @@ static int open_parts(struct mqs_broker *b, struct mqs_topic *t, int32_t n)
 	int rc = 0;
 
 	to_plog(b, &t->settings, &cfg);
+	note_codec(b, t);
 	for (int32_t i = had; i < n && rc == 0; i++) {
 		struct plog *log = plog_store_find(b->store, t->name, i);
 
@@ -464,6 +481,7 @@ static void apply(struct mqs_broker *b, struct mqs_topic *t)
 	struct plog_config cfg;
 
 	to_plog(b, &t->settings, &cfg);
+	note_codec(b, t);
 	for (int32_t i = 0; parts && i < parts->n; i++)
 		plog_configure(parts->v[i]->log, &cfg);
 }
@@ -481,6 +499,16 @@ int mqs_topic_configure(struct mqs_broker *b, struct mqs_topic *t, const struct 
 	apply(b, t);
 	pthread_rwlock_unlock(&b->topics);
 	return 0;
+}
+
+int mqs_topic_address(struct mqs_broker *b, struct mqs_topic *t)
+{
+	bool had = atomic_exchange(&t->addressed, true);
+	int rc = had ? 0 : store_topic(b, t, atomic_load(&t->parts)->n, &t->settings);
+
+	if (rc != 0)
+		atomic_store(&t->addressed, false);
+	return rc;
 }
 
 static void apply_all(struct mqs_broker *b)
@@ -537,6 +565,8 @@ static void replay_topic(struct mqs_broker *b, struct str name, struct str value
 
 	t->wanted = (int32_t)n;
 	decode_settings(&c, &t->settings);
+	/* Absent in what older versions wrote. */
+	atomic_store(&t->addressed, cursor_u8(&c) == 1);
 	map_put(b->by_name, t->name, t);
 	map_put(b->by_id, id_key(&t->id), t);
 }

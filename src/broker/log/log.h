@@ -244,6 +244,7 @@ struct plog_slice {
 	int fd;
 	uint32_t len;
 	int64_t pos;
+	const char *memory;               /* of users who put other bytes in the place of a slice; never set here */
 };
 
 struct plog_aborted {

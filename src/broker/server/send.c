@@ -39,6 +39,9 @@ static ssize_t send_bytes(struct mqs_conn *c, const char *p, size_t n, bool more
 static ssize_t send_file(struct mqs_conn *c, const struct plog_slice *s, size_t from)
 {
 	size_t n = s->len - from;
+
+	if (s->memory)
+		return send_bytes(c, s->memory + from, n > SEND_TURN ? SEND_TURN : n, false);
 	off_t at = s->pos + (off_t)from;
 
 	if (!c->ssl) {
