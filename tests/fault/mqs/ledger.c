@@ -194,21 +194,22 @@ struct aborted {
 	const struct kafka_fetch_res_partition *part;
 	int64_t open[64]; /* producers inside a transaction that was aborted */
 	int n;
-	int32_t next;
 };
 
 static bool is_aborted(struct aborted *ab, const struct kafka_batch *b)
 {
 	const struct kafka_fetch_res_partition *p = ab->part;
 
-	for (; ab->next < p->aborted_transactions.n; ab->next++) {
-		const struct kafka_fetch_res_aborted_transaction *x = &p->aborted_transactions.v[ab->next];
+	/* They come in no order: each begins with the batch that is at its first offset, or is the first behind it. */
+	for (int32_t i = 0; i < p->aborted_transactions.n; i++) {
+		struct kafka_fetch_res_aborted_transaction *x = &p->aborted_transactions.v[i];
 
-		if (x->first_offset > kafka_batch_last_offset(b))
-			break;
+		if (x->producer_id < 0 || x->first_offset > kafka_batch_last_offset(b))
+			continue;
 		if (ab->n == 64)
 			wrong("too many aborted transactions at once");
 		ab->open[ab->n++] = x->producer_id;
+		x->producer_id = -1;
 	}
 	for (int i = 0; i < ab->n; i++) {
 		if (ab->open[i] != b->producer_id)
