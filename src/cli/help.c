@@ -81,6 +81,7 @@ int cli_help(int argc, char **argv)
 		return help_resource(str_of(argv[0]));
 	puts("appia up | down | status | logs | doctor    run the platform in $APPIA_HOME (else ./data)\n"
 	     "appia published rebuild | verify | dump     the state that the gateway reads\n"
+	     "appia seal mqs.sasl_password                a password from standard input, as the setting takes it\n"
 	     "appia login [--url URL] [--profile P]       make a profile\n"
 	     "appia completion bash                       a completion script\n"
 	     "appia RESOURCE VERB [--option value]...     one operation; appia help RESOURCE lists them\n\nResources:");
@@ -100,11 +101,12 @@ int cli_completion(int argc, char **argv)
 	}
 	puts("_appia() {\n\tlocal cur=${COMP_WORDS[COMP_CWORD]} words=\n\tcase $COMP_CWORD in\n\t1) words='up down "
 	     "status "
-	     "logs doctor published login help completion");
+	     "logs doctor published seal login help completion");
 	for (size_t i = 0; i < api_tables.n_ops; i++)
 		if (cli_lookup_names(&api_tables.ops[i], &resource, &verb) && is_first_of_resource(i, resource))
 			printf("%.*s\n", STR_FMT(resource));
 	puts("' ;;\n\t2) case ${COMP_WORDS[1]} in\n\t\tpublished) words='rebuild verify dump' ;;");
+	puts("\t\tseal) words=mqs.sasl_password ;;");
 	for (size_t i = 0; i < api_tables.n_ops; i++) {
 		if (!cli_lookup_names(&api_tables.ops[i], &resource, &verb) || !is_first_of_resource(i, resource))
 			continue;

@@ -46,10 +46,12 @@ struct model_settings {
 	struct str worker_socket; /* HTTP over this Unix socket reaches appia-worker */
 	struct str data_dir;
 	struct str mqs_engine; /* "embedded" or "kafka" */
-	struct str mqs_servers; /* bootstrap servers "host:port,host:port" */
+	struct str mqs_servers; /* bootstrap servers "host:port,host:port", for the control plane */
+	struct str mqs_client_servers; /* the same for applications */
+	bool mqs_client_ssl; /* applications find TLS there */
 	/* as librdkafka calls them; user may be empty */
 	struct str mqs_protocol, mqs_mechanism, mqs_user, mqs_password;
-	struct str mqs_ca_file; /* empty: the platform's own authority */
+	struct str mqs_ca_file; /* the authority that Kafka's certificate is checked against; may not exist */
 	int64_t mqs_max_partitions; /* per instance */
 	int64_t token_lifetime_ms;
 	int64_t lock_after; /* wrong passwords in a row */

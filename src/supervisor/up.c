@@ -46,6 +46,12 @@ static const char *number(struct up *up, int64_t v)
 	return arena_fmt(up->a, "%lld", (long long)v).p;
 }
 
+/* With the engine "kafka" the messages are elsewhere. */
+static bool has_broker(const struct up *up)
+{
+	return conf_bool(up->conf, CONF_MQS_ENABLED) && str_is(conf_str(up->conf, CONF_MQS_ENGINE), "embedded");
+}
+
 static void plan_children(struct up *up)
 {
 	struct arena *a = up->a;
@@ -86,7 +92,7 @@ static void plan_children(struct up *up)
 		.stop_signal = SIGTERM,
 		.ready_socket = in_home(up, "mqs.sock"),
 	};
-	up->n_children = MQS + conf_bool(conf, CONF_MQS_ENABLED);
+	up->n_children = MQS + has_broker(up);
 }
 
 static int write_nginx_conf(struct up *up)
@@ -170,7 +176,7 @@ static void print_summary(struct up *up, const struct cli_profile *who, struct s
 	if (http)
 		printf("  try          curl 'http://%s:%d/sample/cities?country=IT'\n",
 		       host_of(up, CONF_GATEWAY_ADDRESS), http);
-	if (conf_bool(up->conf, CONF_MQS_ENABLED) && conf_int(up->conf, CONF_MQS_PORT))
+	if (has_broker(up) && conf_int(up->conf, CONF_MQS_PORT))
 		printf("  Kafka        echo hello | kcat -b %s:%d -P -t sample; kcat -b %s:%d -C -t sample -e\n",
 		       host_of(up, CONF_MQS_ADDRESS), (int)conf_int(up->conf, CONF_MQS_PORT),
 		       host_of(up, CONF_MQS_ADDRESS), (int)conf_int(up->conf, CONF_MQS_PORT));

@@ -27,8 +27,10 @@ def kafka_topics(kafka):
     for line in out.splitlines():
         if 'PartitionCount:' in line:
             f = dict(p.split(': ', 1) for p in line.split('\t') if ': ' in p)
+            # Since Apache Kafka 4.1 the cluster's own min.insync.replicas stands at every topic.
+            configs = (c for c in f.get('Configs', '').strip().split(',') if c != 'min.insync.replicas=1')
             found[f['Topic'].strip()] = (int(f['PartitionCount']), dict(
-                c.split('=', 1) for c in f.get('Configs', '').strip().split(',') if c.split('=')[0] in OURS))
+                c.split('=', 1) for c in configs if c.split('=')[0] in OURS))
     return found
 
 

@@ -24,11 +24,17 @@ def kafka(request):
     k.stop()
 
 
+def engine(kafka):
+    """Settings with which the control plane finds it."""
+    if kafka.engine == 'apache':
+        return {'APPIA_MQS_ENGINE': 'kafka', 'APPIA_MQS_BOOTSTRAP_SERVERS': kafka.address}
+    return {'APPIA_MQS_PORT': str(kafka.port)}
+
+
 @pytest.fixture(scope='module')
 def appiad(tmp_path_factory, kafka):
-    daemon = Appiad(tmp_path_factory.mktemp('a'), {
-        **store_settings(), 'APPIA_MQS_ENGINE': 'kafka' if kafka.engine == 'apache' else 'embedded',
-        'APPIA_MQS_BOOTSTRAP_SERVERS': kafka.address, 'APPIA_MQS_MAX_PARTITIONS': '120'})
+    daemon = Appiad(tmp_path_factory.mktemp('a'), {**store_settings(), **engine(kafka),
+                                                   'APPIA_MQS_MAX_PARTITIONS': '120'})
     yield daemon
     assert daemon.stop() == 0, 'appiad did not end cleanly; see its log'
 

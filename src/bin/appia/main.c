@@ -3,6 +3,7 @@
 /* appia: the supervisor, and one sub-command per operation of the management API. */
 #include "base/mem.h"
 #include "bin/appia/published.h"
+#include "bin/appia/seal.h"
 #include "cli/command.h"
 #include "supervisor/up.h"
 
@@ -15,7 +16,8 @@ static const struct {
 } commands[] = {
 	{"up", up_run},         {"down", up_down},     {"status", up_status},          {"logs", up_logs},
 	{"doctor", up_doctor},  {"login", cli_login},  {"published", published_command},
-	{"help", cli_help},     {"--help", cli_help},  {"completion", cli_completion},
+	{"seal", seal_command}, {"help", cli_help},    {"--help", cli_help},
+	{"completion", cli_completion},
 };
 
 int main(int argc, char **argv)

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "bin/appiad/audit.h"
 #include "bin/appiad/credentials_file.h"
+#include "bin/appiad/mqs_settings.h"
 #include "bin/appiad/publisher.h"
 #include "conf/conf.h"
 #include "httpd/httpd.h"
@@ -71,14 +72,6 @@ static void fill_settings(struct daemon *d)
 	s->gateway_address = arena_fmt(d->arena, "%.*s:%d", STR_FMT(address), s->gateway_http_port);
 	s->worker_socket = arena_fmt(d->arena, "%s/run/worker.sock", d->home);
 	s->data_dir = str_of(d->home);
-	s->mqs_engine = conf_str(d->conf, CONF_MQS_ENGINE);
-	s->mqs_servers = conf_str(d->conf, CONF_MQS_BOOTSTRAP_SERVERS);
-	s->mqs_protocol = conf_str(d->conf, CONF_MQS_SECURITY_PROTOCOL);
-	s->mqs_mechanism = conf_str(d->conf, CONF_MQS_SASL_MECHANISM);
-	s->mqs_user = conf_str(d->conf, CONF_MQS_SASL_USER);
-	s->mqs_password = conf_str(d->conf, CONF_MQS_SASL_PASSWORD);
-	s->mqs_ca_file = conf_str(d->conf, CONF_MQS_CA_FILE);
-	s->mqs_max_partitions = conf_int(d->conf, CONF_MQS_MAX_PARTITIONS);
 	s->token_lifetime_ms = conf_int(d->conf, CONF_IAM_TOKEN_LIFETIME);
 	s->lock_after = conf_int(d->conf, CONF_IAM_LOCK_AFTER);
 	s->lock_for_ms = conf_int(d->conf, CONF_IAM_LOCK_FOR);
@@ -186,6 +179,8 @@ static int start(struct daemon *d, struct err *err)
 	rc = open_store(d, err);
 	if (rc == 0)
 		rc = open_keys(d, err);
+	if (rc == 0)
+		rc = mqs_settings_fill(d->conf, d->keys, d->arena, &d->settings, err);
 	if (rc == 0)
 		rc = pub_open(in_home(d, "published", path, sizeof(path)),
 			      (size_t)conf_int(d->conf, CONF_PUBLISHED_MAP_SIZE), true, &d->pub, err);

@@ -5,70 +5,12 @@
 #include "base/log.h"
 #include "model/mqs/cluster_priv.h"
 
-#include <errno.h>
-#include <netdb.h>
-#include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#define PROBE_MS 2000
+#define TRUST_MS 1000
 #define MAX_ENTRIES 1000 /* settings of a topic that a change carries over */
-
-/* The library connects in the background and retries for as long as a call may last. That nobody listens is known at
- * once. */
-static bool answers(const char *host, const char *port)
-{
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list = NULL;
-	bool yes = false;
-
-	if (getaddrinfo(host, port, &hints, &list))
-		return false;
-	for (struct addrinfo *a = list; a && !yes; a = a->ai_next) {
-		int fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), error = 0;
-		socklen_t size = sizeof(error);
-		struct pollfd p = {.fd = fd, .events = POLLOUT};
-
-		if (fd < 0)
-			continue;
-		if (connect(fd, a->ai_addr, a->ai_addrlen) == 0)
-			yes = true;
-		else if (errno == EINPROGRESS && poll(&p, 1, PROBE_MS) == 1)
-			yes = getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == 0;
-		close(fd);
-	}
-	freeaddrinfo(list);
-	return yes;
-}
-
-static int away(struct model *m, const char *why)
-{
-	return err_set_retriable(&m->err, ERR_MQS_005000053, "Kafka at %.*s does not answer (%s)",
-				 STR_FMT(m->settings->mqs_servers), why);
-}
-
-int cluster_ping(struct model *m)
-{
-	struct str rest = m->settings->mqs_servers;
-
-	while (rest.p) {
-		struct str server = str_trim(str_cut(&rest, ','));
-		size_t colon = server.n;
-
-		while (colon && server.p[colon - 1] != ':')
-			colon--;
-		if (colon < 2)
-			continue;
-		struct str host = str_sub(server, 0, colon - 1);
-
-		if (host.p[0] == '[' && host.n > 2)
-			host = str_sub(host, 1, host.n - 1);
-		if (answers(arena_cstr(m->arena, host), arena_cstr(m->arena, str_sub(server, colon, server.n))))
-			return 0;
-	}
-	return away(m, "nobody listens");
-}
 
 void cluster__set(rd_kafka_conf_t *conf, const char *name, const char *value)
 {
@@ -98,12 +40,10 @@ static int set(struct model *m, rd_kafka_conf_t *conf, const char *name, struct 
 static int set_security(struct model *m, rd_kafka_conf_t *conf)
 {
 	const struct model_settings *s = m->settings;
-	struct str ca = s->mqs_ca_file.n ? s->mqs_ca_file
-					 : arena_fmt(m->arena, "%.*s/tls/ca.pem", STR_FMT(s->data_dir));
 	int rc = set(m, conf, "security.protocol", s->mqs_protocol);
 
 	if (rc == 0 && str_contains(s->mqs_protocol, STR("ssl")))
-		rc = set(m, conf, "ssl.ca.location", ca);
+		rc = set(m, conf, "ssl.ca.location", s->mqs_ca_file);
 	if (rc || !s->mqs_user.n)
 		return rc;
 	rc = set(m, conf, "sasl.mechanism", s->mqs_mechanism);
@@ -134,10 +74,15 @@ int cluster__handle(struct model *m, rd_kafka_t **ret)
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	static rd_kafka_t *shared; /* as long as the process: settings do not change in between */
 	char why[256];
-	int rc = cluster_ping(m);
+	static _Atomic int64_t seen_ms; /* when Kafka last let us in */
+	/* The library connects in the background and tries for as long as a call may last. That nobody listens, or that
+	 * the user is refused, is known at once. */
+	int64_t now = clock_mono_ms();
+	int rc = now - atomic_load(&seen_ms) < TRUST_MS ? 0 : cluster_ping(m);
 
 	if (rc)
 		return rc;
+	atomic_store(&seen_ms, now);
 	pthread_mutex_lock(&lock);
 	if (!shared) {
 		rd_kafka_conf_t *conf = cluster__conf(m);
@@ -182,7 +127,7 @@ int cluster__fault(struct model *m, rd_kafka_resp_err_t code, const char *text)
 	case RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS:
 	case RD_KAFKA_RESP_ERR_NOT_COORDINATOR:
 	case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:
-		return away(m, rd_kafka_err2name(code));
+		return cluster__away(m, rd_kafka_err2name(code));
 	default:
 		return err_set(&m->err, ERR_MQS_005000020, "Kafka refused it: %s",
 			       text && *text ? text : rd_kafka_err2str(code));
@@ -200,18 +145,22 @@ int cluster__begin(struct model *m, struct cluster_ask *ask, rd_kafka_admin_op_t
 		return rc;
 	ask->queue = rd_kafka_queue_new(ask->rk);
 	ask->options = rd_kafka_AdminOptions_new(ask->rk, op);
-	rd_kafka_AdminOptions_set_request_timeout(ask->options, CLUSTER_WAIT_MS, why, sizeof(why));
+	int wait_ms = (int)cluster__left_ms(m);
+
+	if (wait_ms == 0)
+		return cluster__away(m, "its answers take too long");
+	rd_kafka_AdminOptions_set_request_timeout(ask->options, wait_ms, why, sizeof(why));
 	if (op == RD_KAFKA_ADMIN_OP_CREATETOPICS || op == RD_KAFKA_ADMIN_OP_DELETETOPICS ||
 	    op == RD_KAFKA_ADMIN_OP_CREATEPARTITIONS)
-		rd_kafka_AdminOptions_set_operation_timeout(ask->options, CLUSTER_WAIT_MS / 2, why, sizeof(why));
+		rd_kafka_AdminOptions_set_operation_timeout(ask->options, wait_ms / 2, why, sizeof(why));
 	return 0;
 }
 
 int cluster__await(struct model *m, struct cluster_ask *ask)
 {
-	ask->event = rd_kafka_queue_poll(ask->queue, CLUSTER_WAIT_MS + 1000);
+	ask->event = rd_kafka_queue_poll(ask->queue, (int)cluster__left_ms(m) + 1000);
 	if (!ask->event)
-		return away(m, "no reply");
+		return cluster__away(m, "no reply");
 	rd_kafka_resp_err_t code = rd_kafka_event_error(ask->event);
 
 	return code ? cluster__fault(m, code, rd_kafka_event_error_string(ask->event)) : 0;
@@ -242,7 +191,7 @@ int cluster_topics(struct model *m, struct cluster_topic **ret, size_t *ret_n)
 
 	if (rc)
 		return rc;
-	rd_kafka_resp_err_t code = rd_kafka_metadata(rk, 1, NULL, &md, CLUSTER_WAIT_MS);
+	rd_kafka_resp_err_t code = rd_kafka_metadata(rk, 1, NULL, &md, (int)cluster__left_ms(m));
 
 	if (code)
 		return cluster__fault(m, code, NULL);
@@ -272,7 +221,7 @@ int cluster_topic(struct model *m, struct str name, struct cluster_topic *ret)
 static int brokers(struct model *m, rd_kafka_t *rk, int *ret)
 {
 	const rd_kafka_metadata_t *md;
-	rd_kafka_resp_err_t code = rd_kafka_metadata(rk, 0, NULL, &md, CLUSTER_WAIT_MS);
+	rd_kafka_resp_err_t code = rd_kafka_metadata(rk, 0, NULL, &md, (int)cluster__left_ms(m));
 
 	if (code)
 		return cluster__fault(m, code, NULL);

@@ -5,9 +5,11 @@
 #include "model/context.h"
 
 /* The Kafka below message integration, spoken to by its protocol only, so that any Kafka will do: the platform's own
- * broker or a cluster elsewhere (settings mqs.*). Every call may last CLUSTER_WAIT_MS: never within a transaction. When
- * Kafka does not answer: ERR_MQS_005000053, retriable. Any thread. */
+ * broker or a cluster elsewhere (settings mqs.*). Every call may last CLUSTER_WAIT_MS: never within a transaction. All
+ * calls of one struct model together end CLUSTER_CALL_MS after its now_ms. When Kafka does not answer in time:
+ * ERR_MQS_005000053, retriable; when it refuses the user or is none: ERR_MQS_005000070. Any thread. */
 #define CLUSTER_WAIT_MS 10000
+#define CLUSTER_CALL_MS 30000
 
 /* Refusals that callers have words of their own for. */
 enum { CLUSTER_EXISTS = 1, CLUSTER_UNKNOWN = 2, CLUSTER_BUSY = 3 };
@@ -23,8 +25,26 @@ struct cluster_config {
 	struct str value;
 };
 
-/* Does anybody listen? */
+/* Does a Kafka answer, and let us in? */
 int cluster_ping(struct model *m);
+
+/* A copy of a partition on a broker. */
+struct cluster_replica {
+	struct str topic;
+	int64_t partition, bytes;
+};
+
+struct cluster_disk {
+	int64_t broker;
+	bool answered; /* false: the broker, or one of its disks, is away */
+	bool known; /* total and usable: a Kafka before 3.3 does not tell them */
+	int64_t total, usable; /* bytes */
+	struct cluster_replica *replicas; /* in no order */
+	size_t n_replicas;
+};
+
+/* The disks of all brokers. An error when none answers. */
+int cluster_disks(struct model *m, struct cluster_disk **ret, size_t *ret_n);
 
 /* Internal topics too. */
 int cluster_topics(struct model *m, struct cluster_topic **ret, size_t *ret_n);
@@ -62,10 +82,10 @@ struct cluster_range {
 	int64_t partition, from, to; /* offsets from <= x < to */
 };
 
-/* Shows the records of the ranges, in order within a range, until all are through, visit returns false or
- * CLUSTER_WAIT_MS are over; then *ret_whole is false. CLUSTER_UNKNOWN. */
+/* Shows the records of the ranges, in order within a range, until all are through or visit returns false.
+ * CLUSTER_UNKNOWN. */
 int cluster_read(struct model *m, struct str topic, const struct cluster_range *ranges, size_t n,
-		 bool (*visit)(void *ctx, const struct cluster_record *record), void *ctx, bool *ret_whole);
+		 bool (*visit)(void *ctx, const struct cluster_record *record), void *ctx);
 /* Appends a record, acknowledged by all replicas. */
 int cluster_write(struct model *m, struct str topic, const struct cluster_record *record);
 

@@ -266,7 +266,7 @@ int cluster_ends(struct model *m, struct cluster_partition *list, size_t n)
 	parts = list_of(m, list, n);
 	for (size_t i = 0; i < n; i++)
 		parts->elems[i].offset = CLUSTER_END;
-	code = rd_kafka_offsets_for_times(rk, parts, CLUSTER_WAIT_MS);
+	code = rd_kafka_offsets_for_times(rk, parts, (int)cluster__left_ms(m));
 	for (size_t i = 0; i < n; i++)
 		list[i].offset = parts->elems[i].err || parts->elems[i].offset < 0 ? 0 : parts->elems[i].offset;
 	rd_kafka_topic_partition_list_destroy(parts);
@@ -287,7 +287,7 @@ int cluster_offsets(struct model *m, struct str topic, size_t n, int64_t at_ms, 
 	for (size_t i = 0; i < n; i++)
 		list[i] = (struct cluster_partition){topic, (int64_t)i, at_ms};
 	parts = list_of(m, list, n);
-	code = rd_kafka_offsets_for_times(rk, parts, CLUSTER_WAIT_MS);
+	code = rd_kafka_offsets_for_times(rk, parts, (int)cluster__left_ms(m));
 	for (size_t i = 0; !code && i < n; i++) {
 		code = parts->elems[i].err;
 		ret[i] = parts->elems[i].offset;

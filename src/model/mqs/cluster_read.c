@@ -147,16 +147,16 @@ static int take(struct model *m, struct reading *r, const rd_kafka_message_t *ms
 }
 
 int cluster_read(struct model *m, struct str topic, const struct cluster_range *ranges, size_t n,
-		 bool (*visit)(void *ctx, const struct cluster_record *record), void *ctx, bool *ret_whole)
+		 bool (*visit)(void *ctx, const struct cluster_record *record), void *ctx)
 {
 	struct reading r = {.ranges = ranges, .n = n};
-	int64_t until = clock_now_ms() + CLUSTER_WAIT_MS;
+	int64_t until = clock_mono_ms() + cluster__left_ms(m);
 	bool stop = false;
 	int rc = cluster_ping(m);
 
 	if (rc == 0)
 		rc = start(m, &r, topic);
-	while (rc == 0 && r.left && !stop && clock_now_ms() < until) {
+	while (rc == 0 && r.left && !stop && clock_mono_ms() < until) {
 		rd_kafka_message_t *msg = rd_kafka_consume_queue(r.queue, POLL_MS);
 
 		if (!msg)
@@ -164,7 +164,8 @@ int cluster_read(struct model *m, struct str topic, const struct cluster_range *
 		rc = take(m, &r, msg, visit, ctx, &stop);
 		rd_kafka_message_destroy(msg);
 	}
-	*ret_whole = rc == 0 && r.left == 0;
+	if (rc == 0 && r.left && !stop)
+		rc = cluster__away(m, "reading the messages takes too long");
 	finish(&r);
 	return rc;
 }
@@ -196,7 +197,7 @@ static int send_record(struct model *m, rd_kafka_t *rk, struct str topic, const 
 		rd_kafka_headers_destroy(headers);
 		return cluster__fault(m, code, NULL);
 	}
-	rd_kafka_flush(rk, CLUSTER_WAIT_MS + 1000);
+	rd_kafka_flush(rk, (int)cluster__left_ms(m) + 1000);
 	/* What is still in the queue must not report into a frame that is gone. */
 	if (result == RD_KAFKA_RESP_ERR__TIMED_OUT) {
 		rd_kafka_purge(rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);

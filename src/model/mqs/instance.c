@@ -23,7 +23,7 @@ struct servers {
 
 static void read_servers(struct model *m, struct servers *s)
 {
-	struct str rest = m->settings->mqs_servers, all[32];
+	struct str rest = m->settings->mqs_client_servers, all[32];
 
 	s->n = 0;
 	while (rest.p && s->n < 32) {
@@ -45,7 +45,7 @@ static void read_servers(struct model *m, struct servers *s)
 
 static void flags(struct model *m, struct mqs_instance *i)
 {
-	bool ssl = str_contains(m->settings->mqs_protocol, STR("ssl"));
+	bool ssl = m->settings->mqs_client_ssl;
 
 	i->ssl_enable = ssl;
 	i->vpc_client_plain = !ssl;
@@ -220,10 +220,7 @@ static void put_zip(struct buf *out, struct str name, struct str content)
 
 int mqs_certificate(struct model *m, struct buf *out)
 {
-	struct str path = m->settings->mqs_ca_file.n
-				  ? m->settings->mqs_ca_file
-				  : arena_fmt(m->arena, "%.*s/tls/ca.pem", STR_FMT(m->settings->data_dir));
-	FILE *f = fopen(arena_cstr(m->arena, path), "re");
+	FILE *f = fopen(arena_cstr(m->arena, m->settings->mqs_ca_file), "re");
 
 	if (!f)
 		return err_set(&m->err, ERR_MQS_00400026, "there is no certificate");

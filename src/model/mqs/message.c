@@ -145,7 +145,6 @@ static int fill_page(struct query *q, struct mqs_message *page, size_t n)
 	struct cluster_range *ranges = ARENA_ARRAY(q->m->arena, struct cluster_range, n + 1);
 	struct reading reading = {q, page, n};
 	size_t used = 0;
-	bool whole;
 
 	for (size_t i = 0; i < n; i++) {
 		size_t k = 0;
@@ -161,7 +160,7 @@ static int fill_page(struct query *q, struct mqs_message *page, size_t n)
 			ranges[k].to = page[i].message_offset + 1;
 		page[i].topic = STR_NONE;
 	}
-	return used ? cluster_read(q->m, q->topic, ranges, used, fill, &reading, &whole) : 0;
+	return used ? cluster_read(q->m, q->topic, ranges, used, fill, &reading) : 0;
 }
 
 /* Offsets of the time; without a search, only as many as the page can need. */
@@ -191,13 +190,12 @@ static int by_time(struct query *q, size_t partitions, struct mqs_message_list *
 {
 	struct cluster_range *ranges = ARENA_ARRAY(q->m->arena, struct cluster_range, partitions + 1);
 	int64_t total = 0;
-	bool whole;
 	int rc = find_ranges(q, partitions, ranges, &total);
 
 	q->cap = (size_t)(q->offset + q->limit);
 	q->found = ARENA_ARRAY(q->m->arena, struct mqs_message, 2 * q->cap);
 	if (rc == 0)
-		rc = cluster_read(q->m, q->topic, ranges, partitions, collect, q, &whole);
+		rc = cluster_read(q->m, q->topic, ranges, partitions, collect, q);
 	if (rc)
 		return rc;
 	arrange(q);
@@ -235,7 +233,6 @@ static int by_offset(struct query *q, const struct mqs_show_mqs_instance_message
 {
 	struct one one = {q, ARENA_NEW(q->m->arena, struct mqs_message), false};
 	int64_t partition = 0, offset = 0;
-	bool whole;
 	int rc = mqs_number(q->m, "partition", in->partition, 0, (int64_t)partitions - 1, -1, &partition);
 
 	if (rc == 0)
@@ -255,7 +252,7 @@ static int by_offset(struct query *q, const struct mqs_show_mqs_instance_message
 		struct cluster_range range = {partition, offset, offset + 1};
 
 		q->preview = MESSAGE_WHOLE;
-		rc = cluster_read(q->m, q->topic, &range, 1, keep_one, &one, &whole);
+		rc = cluster_read(q->m, q->topic, &range, 1, keep_one, &one);
 	}
 	ret->messages.v = one.message;
 	ret->messages.n = rc == 0 && one.found ? 1 : 0;
@@ -343,13 +340,12 @@ static int resend(struct model *m, const struct mqs_message_reset *in)
 	struct cluster_range range = {in->partition, (int64_t)in->message_offset, (int64_t)in->message_offset + 1};
 	struct resending s = {.m = m};
 	struct cluster_topic topic;
-	bool whole;
 	int rc = cluster_topic(m, in->topic, &topic);
 
 	if (rc == 0 && (in->partition < 0 || in->partition >= topic.partitions))
 		return err_set(&m->err, ERR_MQS_00400800, "partition");
 	if (rc == 0)
-		rc = cluster_read(m, in->topic, &range, 1, keep_record, &s, &whole);
+		rc = cluster_read(m, in->topic, &range, 1, keep_record, &s);
 	if (rc)
 		return rc;
 	if (!s.found || s.record.offset != range.from)

@@ -7,7 +7,7 @@
 #define MS_PER_HOUR 3600000LL
 #define MAX_BATCH 100
 /* A row younger than that may belong to a call that still waits for Kafka. */
-#define HEAL_AFTER_MS (3LL * CLUSTER_WAIT_MS)
+#define HEAL_AFTER_MS ((int64_t)CLUSTER_CALL_MS + CLUSTER_WAIT_MS)
 
 /* Parameters: user. */
 #define COLUMNS                                                                                                        \
@@ -543,10 +543,12 @@ int topic_delete(struct model *m, struct str instance_id, const struct str_array
 		return err_set(&m->err, ERR_MQS_00400800, "topics");
 	ret->topics.v = ARENA_ARRAY(m->arena, struct mqs_topic_deletion, names->n);
 	for (size_t i = 0; i < names->n; i++) {
-		int rc = delete_one(m, instance_id, names->v[i]);
+		/* When Kafka is away it is so for the others. */
+		bool hopeless = first.retriable;
+		int rc = hopeless ? -1 : delete_one(m, instance_id, names->v[i]);
 
-		if (rc && failures++ == 0)
-			first = m->err;
+		if (rc && (failures++ == 0 || m->err.retriable))
+			first = hopeless ? first : m->err;
 		m->err = (struct err){0};
 		ret->topics.v[ret->topics.n++] = (struct mqs_topic_deletion){names->v[i], rc == 0, true};
 	}

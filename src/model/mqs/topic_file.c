@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/mqs/topic_file.h"
 
+#include "base/clock.h"
 #include "base/enc.h"
 #include "json/json.h"
 #include "model/mqs/policy.h"
 #include "model/mqs/topic.h"
 
 #define MAX_TOPICS 1000
+#define MAX_MS 240000
 
 /* A topic of a file. in.access_policy and in.tag: the owner's. */
 struct entry {
@@ -315,8 +317,16 @@ int topic_import(struct model *m, struct str instance_id, struct str file, bool 
 	size_t n = 0;
 	int rc = read_file(m, instance_id, file, merge, prefix, &list, &n);
 
-	for (size_t i = 0; rc == 0 && i < n; i++)
-		rc = apply(m, instance_id, &list[i]);
+	/* Each topic may take as long as a call, a thousand may not. */
+	int64_t until = clock_mono_ms() + MAX_MS;
+
+	for (size_t i = 0; rc == 0 && i < n; i++) {
+		m->now_ms = clock_now_ms();
+		rc = clock_mono_ms() < until ? apply(m, instance_id, &list[i])
+					     : err_set_retriable(&m->err, ERR_MQS_005000053,
+								 "%zu topics took too long, %zu are left; import with"
+								 " mode Merge again", i, n - i);
+	}
 	if (m->publish)
 		m->publish(m->publish_ctx);
 	return rc;

@@ -3,6 +3,7 @@
 #include "api_mqs.h"
 #include "model/mqs/topic.h"
 #include "model/mqs/topic_file.h"
+#include "model/mqs/usage.h"
 
 int mqs_list_mqs_instance_topics(struct api_call *call, const struct mqs_list_mqs_instance_topics_in *in,
 				 struct mqs_topic_list *out)
@@ -60,4 +61,11 @@ int mqs_export_mqs_instance_topic(struct api_call *call, const struct mqs_export
 	call->reply->content_type = STR("application/octet-stream");
 	httpd_reply_header(call->reply, STR("Content-Disposition"), STR("attachment; filename=\"topics.json\""));
 	return 0;
+}
+
+int mqs_list_mqs_instance_topic_disk_usage(struct api_call *call,
+					   const struct mqs_list_mqs_instance_topic_disk_usage_in *in,
+					   struct mqs_usage *out)
+{
+	return usage_list(&call->m, in, out);
 }
