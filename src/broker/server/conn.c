@@ -297,13 +297,9 @@ void mqs__conn_go(struct mqs_conn *c)
 {
 	if (c->closing)
 		return;
-	if (c->muted_until) {
-		int64_t left = c->muted_until - clock_mono_ms();
-
-		if (left > 0)
-			return;
-		c->muted_until = 0;
-	}
+	/* A muted peer gets what is under way. */
+	if (c->muted_until && !mqs__conn_flush(c))
+		return;
 	for (size_t before = SIZE_MAX; before != c->rn && !c->muted_until;) {
 		pump(c);
 		if (!mqs__conn_flush(c))

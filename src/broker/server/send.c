@@ -111,12 +111,20 @@ static int send_answer(struct mqs_conn *c, struct mqs_request *rq, size_t *turn)
 
 static void on_unmute(uv_timer_t *t)
 {
-	mqs__conn_go(t->data);
+	struct mqs_conn *c = t->data;
+
+	/* Whatever the clock says: the loop's time lags behind it, so timers fire early, and there is no other call. */
+	c->muted_until = 0;
+	mqs__conn_go(c);
 }
 
 static void mute(struct mqs_conn *c, int32_t ms)
 {
-	c->muted_until = clock_mono_ms() + ms;
+	int64_t until = clock_mono_ms() + ms;
+
+	if (until <= c->muted_until)
+		return;
+	c->muted_until = until;
 	uv_timer_start(&c->unmute, on_unmute, (uint64_t)ms + 1, 0);
 }
 
