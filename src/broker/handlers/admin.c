@@ -157,7 +157,8 @@ static void delete_one(struct mqs_request *rq, struct str name, struct kafka_uui
 
 	out->name = name.p ? name : t ? t->name : STR_NONE;
 	out->topic_id = id;
-	if (t && !mqs_may(rq, ACL_TOPIC, t->name, OP_DELETE)) {
+	/* Also of names of no topic: the answer must not tell which there are. */
+	if (out->name.p && !mqs_may(rq, ACL_TOPIC, out->name, OP_DELETE)) {
 		out->error_code = KAFKA_ERR_TOPIC_AUTHORIZATION_FAILED;
 		if (!name.p)
 			out->name = STR_NONE;
@@ -322,7 +323,10 @@ void mqs_handle_elect_leaders(struct mqs_request *rq)
 	struct kafka_elect_leaders_res *res = KAFKA_NEW(rq->arena, kafka_elect_leaders_res);
 	int32_t n = in->topic_partitions.n > 0 && in->topic_partitions.n < MANY ? in->topic_partitions.n : 0;
 
-	res->error_code = mqs_may_cluster(rq, OP_ALTER) ? 0 : KAFKA_ERR_CLUSTER_AUTHORIZATION_FAILED;
+	if (!mqs_may_cluster(rq, OP_ALTER)) {
+		res->error_code = KAFKA_ERR_CLUSTER_AUTHORIZATION_FAILED;
+		n = 0;
+	}
 	res->replica_election_results.n = n;
 	res->replica_election_results.v =
 		KAFKA_ARRAY(rq->arena, kafka_elect_leaders_res_replica_election_result, (size_t)n);

@@ -241,6 +241,7 @@ struct mqs_broker {
 	struct map *usage;
 	pthread_mutex_t pub_lock;
 	struct pub *pub;
+	uint64_t pub_seq; /* of the coordinators' timer */
 	struct sign_keyring *keys;
 
 	pthread_mutex_t sessions_lock;
@@ -281,6 +282,9 @@ void mqs_topic_replay(struct mqs_broker *b, struct str key, struct str value);
 struct str mqs_config_value(struct mqs_broker *b, const struct mqs_settings *s, int id, struct arena *a,
 			    int *ret_source);
 
+/* Members of groups that subscribe by a regular expression are told of topics that came, went, or may be seen now. */
+void mqs_groups_refresh(struct mqs_broker *b);
+
 /* Coordinators (coord.c). */
 int mqs_coord_open(struct mqs_broker *b, struct err *err);
 void mqs_coord_start(struct mqs_broker *b); /* timers, on loop 0 before it runs */
@@ -313,6 +317,8 @@ static inline bool mqs_may_cluster(struct mqs_request *rq, int operation)
 void mqs_security_replay(struct mqs_broker *b, struct str key, struct str value);
 int mqs_security_open(struct mqs_broker *b, struct err *err);
 void mqs_security_close(struct mqs_broker *b);
+/* What the published state was changed by last; 0 without one. */
+uint64_t mqs_published_seq(struct mqs_broker *b);
 bool mqs_administrator(const struct mqs_broker *b, struct str user);
 /* Whether somebody whose group subscribes by a regular expression may describe the topic. */
 bool mqs_topic_visible(void *arg, struct str principal, struct str topic);

@@ -6,7 +6,7 @@
 /* The coordinators' environment: their records go to logs of their own, markers to the partitions. Everything here runs
  * under broker.coord. */
 
-enum { TIMER_MS = 20 };
+enum { TIMER_MS = 20, RIGHTS_MS = 5000 };
 
 int64_t mqs_now(void)
 {
@@ -288,6 +288,21 @@ int mqs_coord_open(struct mqs_broker *b, struct err *err)
 	return code;
 }
 
+/* Rights of applications decide what regular expressions match. */
+static void look_at_rights(struct mqs_broker *b, int64_t now)
+{
+	static int64_t next;
+
+	if (now < next)
+		return;
+	next = now + RIGHTS_MS;
+	uint64_t seq = mqs_published_seq(b);
+
+	if (seq != b->pub_seq)
+		group_topics_changed(b->groups, now);
+	b->pub_seq = seq;
+}
+
 static void on_timer(uv_timer_t *timer)
 {
 	struct mqs_broker *b = timer->data;
@@ -298,6 +313,7 @@ static void on_timer(uv_timer_t *timer)
 		group_tick(b->groups, now);
 	if (txn_deadline(b->txns) <= now)
 		txn_tick(b->txns, now);
+	look_at_rights(b, now);
 	pthread_mutex_unlock(&b->coord);
 }
 

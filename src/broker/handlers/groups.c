@@ -375,6 +375,37 @@ static void describe_member(struct mqs_request *rq, const struct group_described
 	describe_assignment(rq, m->target, m->n_target, &out->target_assignment);
 }
 
+static bool parts_visible(struct mqs_request *rq, const struct group_partition *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct kafka_uuid id;
+
+		if (i > 0 && memcmp(&v[i].topic, &v[i - 1].topic, sizeof(v[i].topic)) == 0)
+			continue;
+		memcpy(id.b, v[i].topic.b, sizeof(id.b));
+		struct mqs_topic *t = mqs_topic_of_id(rq, id);
+
+		if (t && !mqs_may(rq, ACL_TOPIC, t->name, OP_DESCRIBE))
+			return false;
+	}
+	return true;
+}
+
+/* Whoever may not know of a topic may not learn of it by a group that reads it. */
+static bool visible(struct mqs_request *rq, const struct group_described *d)
+{
+	for (size_t i = 0; i < d->n; i++) {
+		const struct group_described_member *m = &d->members[i];
+
+		for (size_t k = 0; k < m->n_topics; k++)
+			if (!mqs_may(rq, ACL_TOPIC, m->topics[k], OP_DESCRIBE))
+				return false;
+		if (!parts_visible(rq, m->assigned, m->n_assigned) || !parts_visible(rq, m->target, m->n_target))
+			return false;
+	}
+	return true;
+}
+
 enum { GROUP_OPS = 1 << OP_READ | 1 << OP_DELETE | 1 << OP_DESCRIBE };
 
 void mqs_handle_consumer_group_describe(struct mqs_request *rq)
@@ -403,6 +434,11 @@ void mqs_handle_consumer_group_describe(struct mqs_request *rq)
 		g->error_code = d.code;
 		if (d.code)
 			continue;
+		if (!visible(rq, &d)) {
+			g->error_code = KAFKA_ERR_TOPIC_AUTHORIZATION_FAILED;
+			g->error_message = STR("the group reads topics that you may not describe");
+			continue;
+		}
 		g->group_state = d.state;
 		g->group_epoch = d.epoch;
 		g->assignment_epoch = d.assignment_epoch;

@@ -36,21 +36,28 @@ static int rank(const struct mqs_quota *q, struct str user, struct str client)
 	return (u ? q->user_default ? 10 : 20 : 0) + (c ? q->client_default ? 1 : 2 : 0) + (u && c ? 4 : 0);
 }
 
-static double rate_of(struct mqs_broker *b, struct str user, struct str client, bool produce)
+/* Those who share a quota share its bucket: *user and *client become "" where the quota does not tell them apart. */
+static double rate_of(struct mqs_broker *b, struct str *user, struct str *client, bool produce)
 {
+	const struct mqs_quota *found = NULL;
 	double rate = -1;
 	int best = -1;
 
 	pthread_rwlock_rdlock(&b->security);
 	for (size_t i = 0; i < b->n_quotas; i++) {
 		double r = produce ? b->quotas[i].produce : b->quotas[i].fetch;
-		int k = r > 0 ? rank(&b->quotas[i], user, client) : -1;
+		int k = r > 0 ? rank(&b->quotas[i], *user, *client) : -1;
 
 		if (k > best) {
 			best = k;
 			rate = r;
+			found = &b->quotas[i];
 		}
 	}
+	if (found && !found->user.p && !found->user_default)
+		*user = STR("");
+	if (found && !found->client.p && !found->client_default)
+		*client = STR("");
 	pthread_rwlock_unlock(&b->security);
 	return rate;
 }
@@ -74,7 +81,7 @@ static int32_t note(struct mqs_request *rq, size_t bytes, bool produce)
 {
 	struct mqs_broker *b = mqs_broker(rq);
 	struct str user = str_of(mqs_peer(rq)->user), client = rq->head.client_id.p ? rq->head.client_id : STR("");
-	double rate = atomic_load(&b->have_quotas) ? rate_of(b, user, client, produce) : -1;
+	double rate = atomic_load(&b->have_quotas) ? rate_of(b, &user, &client, produce) : -1;
 	int32_t pause = 0;
 
 	if (rate <= 0)

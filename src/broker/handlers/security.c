@@ -82,6 +82,16 @@ static struct str published(struct mqs_broker *b, struct arena *a, const char *k
 	return ret;
 }
 
+uint64_t mqs_published_seq(struct mqs_broker *b)
+{
+	struct arena *a = arena_new(4096);
+	struct cursor c = cursor_of(published(b, a, "meta", STR("seq"), STR_NONE));
+	uint64_t seq = cursor_u64(&c);
+
+	arena_free(a);
+	return seq;
+}
+
 bool mqs_app_secret(struct mqs_broker *b, struct arena *a, struct str key, struct str *ret_secret, struct str *ret_id)
 {
 	struct str id = published(b, a, "appkey", key, STR_NONE);
@@ -421,8 +431,10 @@ static int acl_store(struct mqs_request *rq, const struct mqs_acl *acl, bool the
 	struct coord_record rec = {buf_view(&key), there ? STR("1") : STR_NONE};
 	int code = key.failed ? KAFKA_ERR_INVALID_REQUEST : mqs_statelog_put(&b->state, &rec, 1);
 
-	if (code == 0)
+	if (code == 0) {
 		mqs_security_replay(b, rec.key, rec.value);
+		mqs_groups_refresh(b);
+	}
 	buf_done(&key);
 	return code;
 }

@@ -366,7 +366,7 @@ static void publish(struct mqs_broker *b, struct mqs_topic *t)
 	pthread_rwlock_unlock(&b->topics);
 }
 
-static void changed(struct mqs_broker *b)
+void mqs_groups_refresh(struct mqs_broker *b)
 {
 	pthread_mutex_lock(&b->coord);
 	if (b->groups)
@@ -436,7 +436,7 @@ int mqs_topic_create(struct mqs_broker *b, struct str name, int32_t partitions, 
 	}
 	*ret_id = t->id;
 	publish(b, t);
-	changed(b);
+	mqs_groups_refresh(b);
 	return 0;
 }
 
@@ -446,7 +446,7 @@ int mqs_topic_grow(struct mqs_broker *b, struct mqs_topic *t, int32_t partitions
 
 	if (rc == 0)
 		rc = mqs_code(open_parts(b, t, partitions));
-	changed(b);
+	mqs_groups_refresh(b);
 	return rc;
 }
 
@@ -470,7 +470,7 @@ int mqs_topic_delete(struct mqs_broker *b, struct mqs_topic *t)
 	pthread_mutex_lock(&b->coord);
 	group_topic_deleted(b->groups, t->name, mqs_now());
 	pthread_mutex_unlock(&b->coord);
-	changed(b);
+	mqs_groups_refresh(b);
 	mqs_topic_unref(t);
 	return rc;
 }

@@ -328,10 +328,12 @@ static void describe(struct mqs_request *rq, struct str id,
 	out->producer_epoch = d.epoch;
 	out->topics.v = KAFKA_ARRAY(rq->arena, kafka_describe_transactions_res_topic, d.n_partitions);
 	for (size_t i = 0, end; i < d.n_partitions; i = end) {
-		struct kafka_describe_transactions_res_topic *t = &out->topics.v[out->topics.n++];
-
 		for (end = i; end < d.n_partitions && str_eq(d.partitions[end].topic, d.partitions[i].topic);)
 			end++;
+		if (!mqs_may(rq, ACL_TOPIC, d.partitions[i].topic, OP_DESCRIBE))
+			continue;
+		struct kafka_describe_transactions_res_topic *t = &out->topics.v[out->topics.n++];
+
 		t->topic = d.partitions[i].topic;
 		t->partitions.n = (int32_t)(end - i);
 		t->partitions.v = ARENA_ARRAY(rq->arena, int32_t, end - i);
