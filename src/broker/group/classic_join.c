@@ -42,8 +42,8 @@ static void update_member(struct group_coord *g, struct member *m, const struct 
 	}
 	m->protocols = mem_realloc(m->protocols, in->n * sizeof(*m->protocols));
 	for (size_t i = 0; i < in->n; i++)
-		m->protocols[i] = (struct group_protocol){coord_own(in->protocols[i].name),
-		                                          coord_own(in->protocols[i].metadata)};
+		m->protocols[i] =
+			(struct group_protocol){coord_own(in->protocols[i].name), coord_own(in->protocols[i].metadata)};
 	m->n_protocols = in->n;
 	m->session_ms = in->session_timeout_ms;
 	m->rebalance_ms = in->rebalance_timeout_ms < 0 ? in->session_timeout_ms : in->rebalance_timeout_ms;
@@ -367,8 +367,8 @@ int16_t group_heartbeat(struct group_coord *g, struct str group_id, struct str m
 	g->now_ms = now_ms;
 	if (str_empty(group_id))
 		return COORD_INVALID_GROUP_ID;
-	struct member *m = gr && gr->type == GROUP_CLASSIC ? group__checked_member(gr, member_id, instance_id, &code) :
-							     NULL;
+	struct member *m =
+		gr && gr->type == GROUP_CLASSIC ? group__checked_member(gr, member_id, instance_id, &code) : NULL;
 
 	if (!m)
 		return code;
@@ -383,7 +383,8 @@ int16_t group_heartbeat(struct group_coord *g, struct str group_id, struct str m
 
 /* ---- Leave ---- */
 
-static int16_t leave_one(struct group_coord *g, struct group *gr, const struct group_leaver *l)
+/* *left: the group is concerned. */
+static int16_t leave_one(struct group_coord *g, struct group *gr, const struct group_leaver *l, bool *left)
 {
 	struct pending_member *p = map_get(gr->pending, l->member_id);
 	struct member *m = NULL;
@@ -393,6 +394,7 @@ static int16_t leave_one(struct group_coord *g, struct group *gr, const struct g
 		m = map_get(gr->instances, l->instance_id);
 	} else if (p) {
 		group__pending_drop(g, p);
+		*left = *left || gr->state == GROUP_PREPARING;
 		return COORD_OK;
 	} else {
 		m = group__checked_member(gr, l->member_id, l->instance_id, &code);
@@ -400,6 +402,7 @@ static int16_t leave_one(struct group_coord *g, struct group *gr, const struct g
 	if (!m)
 		return code;
 	group__member_drop(g, m, COORD_UNKNOWN_MEMBER_ID);
+	*left = true;
 	return COORD_OK;
 }
 
@@ -407,7 +410,7 @@ void group_leave(struct group_coord *g, struct str group_id, const struct group_
 		 int64_t now_ms)
 {
 	struct group *gr = group__find(g, group_id);
-	size_t left = 0;
+	bool left = false;
 
 	g->now_ms = now_ms;
 	if (str_empty(group_id) || !gr) {
@@ -419,10 +422,8 @@ void group_leave(struct group_coord *g, struct str group_id, const struct group_
 
 	w->codes = mem_zalloc((n + 1) * sizeof(*w->codes));
 	w->n = n;
-	for (size_t i = 0; i < n; i++) {
-		w->codes[i] = leave_one(g, gr, &v[i]);
-		left += w->codes[i] == COORD_OK;
-	}
+	for (size_t i = 0; i < n; i++)
+		w->codes[i] = leave_one(g, gr, &v[i], &left);
 	if (left && gr->type == GROUP_CONSUMER)
 		group__consumer_left(g, gr, now_ms);
 	else if (left)

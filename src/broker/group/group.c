@@ -367,7 +367,8 @@ static void pending_expired(struct group_coord *g, struct pending_member *p, int
 	struct group *gr = p->group;
 
 	group__pending_drop(g, p);
-	if (gr->type == GROUP_CLASSIC)
+	/* A rebalance may have waited for it; without one nobody is concerned. */
+	if (gr->type == GROUP_CLASSIC && gr->state == GROUP_PREPARING)
 		group__classic_left(g, gr, now_ms);
 	/* A group that nobody ever entered was never stored. */
 	if (gr->state == GROUP_EMPTY && !gr->generation && !gr->listed && !gr->deleting && !gr->txn &&

@@ -451,6 +451,29 @@ static void static_member_without_patience(void **st)
 	world_close(&w);
 }
 
+/* An id was handed out to somebody who never came back (KIP-394), or who left. */
+static void who_never_came_disturbs_nobody(void **st)
+{
+	struct world w;
+	char ids[2][320];
+	struct group_join in = {JOIN_DEFAULTS};
+
+	world_open(&w);
+	int32_t generation = stable_group(&w, 2, ids);
+	char id[320];
+
+	snprintf(id, sizeof(id), "%s", world_answer(&w, join(&w, in))->member_id);
+	join(&w, in);
+	assert_int_equal(leave(&w, id, NULL), COORD_OK);
+	for (int i = 0; i < 6; i++) {
+		assert_int_equal(beat(&w, ids[0], generation), COORD_OK);
+		assert_int_equal(beat(&w, ids[1], generation), COORD_OK);
+		world_pass(&w, 2000);
+	}
+	assert_string_equal(state(&w, "g"), "Stable");
+	world_close(&w);
+}
+
 /* ---- Restart, failures ---- */
 
 /* Rivals: stuck consumers after a restart of the coordinator. */
@@ -683,6 +706,7 @@ int main(void)
 		cmocka_unit_test(static_member_returns_without_rebalance),
 		cmocka_unit_test(static_member_survives_a_rebalance_it_misses),
 		cmocka_unit_test(static_member_without_patience),
+		cmocka_unit_test(who_never_came_disturbs_nobody),
 		cmocka_unit_test(restart_without_rebalance),
 		cmocka_unit_test(restart_between_join_and_sync),
 		cmocka_unit_test(restart_after_a_leave_goes_on_with_the_rebalance),
