@@ -51,6 +51,8 @@ static int check_batch(struct plog *p, const struct plog_append *a, size_t at, s
 	if (!a->crc_checked && kafka_crc32c_extend(0, a->batches + at + KAFKA_BATCH_AT_ATTRIBUTES,
 						   b->size - KAFKA_BATCH_AT_ATTRIBUTES) != b->crc)
 		return PLOG_CORRUPT;
+	if ((b->attrs & KAFKA_ATTR_CODEC_MASK) > KAFKA_CODEC_ZSTD)
+		return PLOG_UNSUPPORTED_CODEC;
 	if (b->count < 1 || b->last - b->base != b->count - 1 || (b->attrs & KAFKA_ATTR_CONTROL) ||
 	    ((b->attrs & KAFKA_ATTR_TRANSACTIONAL) && b->producer_id < 0))
 		return PLOG_INVALID_RECORD;

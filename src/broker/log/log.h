@@ -52,6 +52,7 @@ enum plog_code {
 	PLOG_INVALID_TXN_STATE = -48,     /* a plain batch of a producer inside its transaction */
 	PLOG_COORDINATOR_FENCED = -52,    /* TRANSACTION_COORDINATOR_FENCED */
 	PLOG_STORAGE = -56,               /* KAFKA_STORAGE_ERROR: the disk is full or broken; may work again later */
+	PLOG_UNSUPPORTED_CODEC = -76,     /* UNSUPPORTED_COMPRESSION_TYPE */
 	PLOG_INVALID_RECORD = -87
 };
 
