@@ -3,8 +3,11 @@
 
 #include "base/clock.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -16,6 +19,20 @@ void log_init(const char *process, enum log_level max)
 {
 	process_name = process;
 	max_level = max;
+}
+
+void log_reopen(void)
+{
+	const char *path = getenv("APPIA_LOG_FILE");
+
+	if (!path)
+		return;
+	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fd < 0 || dup2(fd, STDOUT_FILENO) < 0 || dup2(fd, STDERR_FILENO) < 0)
+		log_error("the log cannot be opened anew: %s", strerror(errno));
+	if (fd >= 0)
+		close(fd);
 }
 
 void log_request(const char *request_id)

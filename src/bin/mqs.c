@@ -250,7 +250,9 @@ int main(int argc, char **argv)
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
+	signal(SIGHUP, SIG_DFL); /* ignored until now: log_reopen() */
 	int code = conf_load(home, &p.conf, &p.err);
 
 	if (code == 0) {
@@ -259,7 +261,8 @@ int main(int argc, char **argv)
 	}
 	if (code == 0) {
 		log_info("ready after %lld ms", (long long)(clock_now_ms() - p.broker.started_ms));
-		sigwait(&signals, &number);
+		while (sigwait(&signals, &number) == 0 && number == SIGHUP)
+			log_reopen();
 		log_info("stopping");
 	} else {
 		log_error("%s", p.err.text);

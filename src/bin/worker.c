@@ -115,7 +115,8 @@ static int serve(const struct settings *s, const sigset_t *stop, const struct si
 		code = err_set(err, ERR_APPIA_0500, "the socket's mode cannot be set");
 	if (!code) {
 		log_info("listening on %s", s->socket);
-		sigwait(stop, &signal_number);
+		while (sigwait(stop, &signal_number) == 0 && signal_number == SIGHUP)
+			log_reopen();
 		log_info("stopping");
 	}
 	httpd_stop(httpd);
@@ -141,8 +142,10 @@ int main(int argc, char **argv)
 	sigemptyset(&stop);
 	sigaddset(&stop, SIGTERM);
 	sigaddset(&stop, SIGINT);
+	sigaddset(&stop, SIGHUP);
 	/* Before any thread is made: they all inherit the mask. */
 	sigprocmask(SIG_BLOCK, &stop, NULL);
+	signal(SIGHUP, SIG_DFL); /* ignored until now: log_reopen() */
 	script_init();
 	int code = s.key ? sign_keyring_open(s.key, false, &keys, &err) : 0;
 

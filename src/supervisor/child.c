@@ -29,12 +29,15 @@ static void run(const struct child *child, pid_t parent)
 		_exit(126);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (child->reopen_signal)
+		signal(child->reopen_signal, SIG_IGN); /* it may come before the program is ready for it */
 	setpgid(0, 0); /* Ctrl-C reaches the supervisor only, which stops us in order */
 	int in = open("/dev/null", O_RDONLY),
 	    out = open(child->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 
 	if (in < 0 || out < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0)
 		_exit(126);
+	setenv("APPIA_LOG_FILE", child->log_path, 1);
 	for (size_t i = 0; i < CHILD_MAX_ENV && child->env[i]; i++)
 		putenv((char *)(uintptr_t)child->env[i]);
 	execvp(child->argv[0], (char *const *)(uintptr_t)child->argv);

@@ -15,8 +15,10 @@ struct child {
 	const char *name;
 	const char *argv[CHILD_MAX_ARGS];
 	const char *env[CHILD_MAX_ENV]; /* added to our own, "NAME=value" */
-	const char *log_path;           /* standard output and error, appended */
+	const char *log_path; /* standard output and error, appended; APPIA_LOG_FILE in its environment */
+	const char *second_log; /* another file that it appends to; NULL: none */
 	int stop_signal;
+	int reopen_signal; /* asks it to open its logs anew; ignored until it has a handler; 0: it cannot */
 	const char *ready_socket; /* Unix socket that accepts when it is ready; or */
 	const char *ready_file;   /* a file that is there then; both NULL: ready at once */
 	pid_t pid;                /* 0: not running */

@@ -107,21 +107,46 @@ int up_status(int argc, char **argv)
 	return pid && control && worker ? 0 : 1;
 }
 
-/* The last part of each log, then what is added when follow is set. */
-static void show_log(const struct home *home, const char *name)
-{
-	char path[300], line[4096];
-	FILE *f;
+#define LOG_TAIL 16384
 
-	snprintf(line, sizeof(line), "log/%s.log", name);
-	f = fopen(home_path(home, line, path, sizeof(path)), "re");
+/* The last bytes of a file, by lines; returns how many there are, at most n. */
+static long show_tail(const char *path, const char *name, long n)
+{
+	char line[4096];
+	FILE *f = fopen(path, "re");
+
 	if (!f)
-		return;
-	if (fseek(f, -16384, SEEK_END) == 0 && !fgets(line, sizeof(line), f))
+		return 0;
+	fseek(f, 0, SEEK_END);
+	long size = ftell(f);
+	bool cut = size > n;
+
+	fseek(f, cut ? -n : 0, cut ? SEEK_END : SEEK_SET);
+	if (cut && !fgets(line, sizeof(line), f))
 		line[0] = '\0'; /* the rest of a cut line is not shown */
 	while (fgets(line, sizeof(line), f))
 		printf("%-12s %s", name, line);
 	fclose(f);
+	return cut ? n : size;
+}
+
+static long size_of(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 ? (long)st.st_size : 0;
+}
+
+/* The last part of a log; where it was begun anew just now, of the one before. */
+static void show_log(const struct home *home, const char *name)
+{
+	char path[300], before[310], file[64];
+
+	snprintf(file, sizeof(file), "log/%s.log", name);
+	snprintf(before, sizeof(before), "%s.1", home_path(home, file, path, sizeof(path)));
+	if (size_of(path) < LOG_TAIL)
+		show_tail(before, name, LOG_TAIL - size_of(path));
+	show_tail(path, name, LOG_TAIL);
 }
 
 int up_logs(int argc, char **argv)

@@ -19,12 +19,12 @@ static void main_part(struct buf *b, const struct home *home, const struct nginx
 	        "load_module \"%s\";\n"
 	        "daemon off;\n"
 	        "pid \"%s/run/nginx.pid\";\n"
-	        "error_log stderr %s;\n"
+		"error_log \"%s/log/nginx.log\" %s;\n"
 	        "worker_rlimit_nofile 65536;\n"
 	        "worker_shutdown_timeout 5s;\n" /* silent connections do not keep us from ending */
 	        "thread_pool default threads=4;\n" /* name resolution */
 	        "events { worker_connections 16384; multi_accept on; }\n",
-	        home->module, home->dir, s->error_level);
+		home->module, home->dir, home->dir, s->error_level);
 	if (geteuid() == 0) /* workers are what we are, the owner of the data directory: home_open() */
 		buf_cstr(b, "user root;\n");
 }

@@ -116,14 +116,16 @@ static int64_t restart_due(struct child *children, size_t n)
 	return wait;
 }
 
-void supervise_run(struct child *children, size_t n)
+void supervise_run(struct child *children, size_t n, const struct rotation *rotation)
 {
 	for (;;) {
-		int sig = wait_signal(restart_due(children, n));
+		int64_t wait = restart_due(children, n);
+		int sig = wait_signal(rotation->max_bytes && wait > ROTATE_EVERY_MS ? ROTATE_EVERY_MS : wait);
 
 		if (sig == SIGTERM || sig == SIGINT)
 			return;
 		reap(children, n);
+		rotate_logs(rotation, children, n);
 	}
 }
 

@@ -62,7 +62,9 @@ static void plan_children(struct up *up)
 		.argv = {program(up, "appiad"), "--home", up->home.dir},
 		.env = {arena_fmt(a, "APPIA_LOG_LEVEL=%s", conf_str(conf, CONF_LOG_LEVEL).p).p},
 		.log_path = in_home(up, "log/appiad.log"),
+		.second_log = in_home(up, "log/audit.log"),
 		.stop_signal = SIGTERM,
+		.reopen_signal = SIGHUP,
 		.ready_socket = up->home.appiad_socket,
 	};
 	up->children[WORKER] = (struct child){
@@ -76,13 +78,16 @@ static void plan_children(struct up *up)
 	                 conf_bool(conf, CONF_WORKER_ALLOW_PRIVATE_NETWORKS) ? "1" : "0"},
 		.log_path = in_home(up, "log/appia-worker.log"),
 		.stop_signal = SIGTERM,
+		.reopen_signal = SIGHUP,
 		.ready_socket = up->home.worker_socket,
 	};
 	up->children[NGINX] = (struct child){
 		.name = "nginx",
-		.argv = {"/usr/sbin/nginx", "-p", up->home.dir, "-c", in_home(up, "nginx/nginx.conf"), "-e", "stderr"},
+		.argv = {"/usr/sbin/nginx", "-p", up->home.dir, "-c", in_home(up, "nginx/nginx.conf"), "-e",
+			 in_home(up, "log/nginx.log")},
 		.log_path = in_home(up, "log/nginx.log"),
 		.stop_signal = SIGQUIT,
+		.reopen_signal = SIGUSR1,
 		.ready_file = in_home(up, "run/nginx.pid"), /* written after the ports are bound */
 	};
 	up->children[MQS] = (struct child){
@@ -90,6 +95,7 @@ static void plan_children(struct up *up)
 		.argv = {program(up, "appia-mqs"), "--home", up->home.dir},
 		.log_path = in_home(up, "log/appia-mqs.log"),
 		.stop_signal = SIGTERM,
+		.reopen_signal = SIGHUP,
 		.ready_socket = in_home(up, "mqs.sock"),
 	};
 	up->n_children = MQS + has_broker(up);
@@ -213,7 +219,9 @@ static int run(struct up *up)
 	else if (sample_ensure(&up->home, &profile, &err))
 		log_warn("the sample could not be made: %s", err.text);
 	print_summary(up, known ? &profile : NULL, url, first);
-	supervise_run(up->children, up->n_children);
+	supervise_run(
+		up->children, up->n_children,
+		&(struct rotation){conf_int(up->conf, CONF_LOG_MAX_SIZE), (int)conf_int(up->conf, CONF_LOG_KEEP)});
 	supervise_stop(up->children, up->n_children);
 	return 0;
 }

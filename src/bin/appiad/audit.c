@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -15,17 +16,35 @@
 
 struct audit {
 	int fd;
+	char path[4300];
 };
+
+static int open_file(const char *path)
+{
+	return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+}
 
 int audit_open(const char *path, struct audit **ret, struct err *err)
 {
-	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+	int fd = open_file(path);
 
 	if (fd < 0)
 		return err_set(err, ERR_APPIA_0500, "audit log: %s", strerror(errno));
 	*ret = mem_zalloc(sizeof(**ret));
 	(*ret)->fd = fd;
+	snprintf((*ret)->path, sizeof((*ret)->path), "%s", path);
 	return 0;
+}
+
+void audit_reopen(struct audit *audit)
+{
+	int fd = open_file(audit->path);
+
+	/* Onto the same number: other threads are writing to it. */
+	if (fd < 0 || dup3(fd, audit->fd, O_CLOEXEC) < 0)
+		log_error("audit log: it cannot be opened anew: %s", strerror(errno));
+	if (fd >= 0)
+		close(fd);
 }
 
 static void member(struct buf *out, const char *name, struct str value)

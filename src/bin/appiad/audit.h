@@ -10,6 +10,8 @@ struct audit;
 
 int audit_open(const char *path, struct audit **ret, struct err *err);
 void audit_write(struct audit *audit, const struct api_call *call, int status); /* any thread */
+/* Opens the file anew, because it has been renamed; lines go to one of the two meanwhile. */
+void audit_reopen(struct audit *audit);
 void audit_close(struct audit *audit);                                          /* NULL is legal */
 
 #endif

@@ -231,13 +231,18 @@ int main(int argc, char **argv)
 	sigaddset(&set, SIGINT);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	sigaddset(&set, SIGHUP);
 	if (start(&d, &err)) {
 		log_error("%s", err.text);
+	signal(SIGHUP, SIG_DFL); /* ignored until now: log_reopen() */
 		stop(&d);
 		return 1;
 	}
 	log_info("ready");
-	sigwait(&set, &sig);
+	while (sigwait(&set, &sig) == 0 && sig == SIGHUP) {
+		log_reopen();
+		audit_reopen(d.audit);
+	}
 	log_info("stopping");
 	stop(&d);
 	return 0;

@@ -198,6 +198,86 @@ static void test_log_and_environment(void **state)
 	assert_int_equal(st.st_mode & 0777, 0600);
 }
 
+static int64_t size_of(const char *name)
+{
+	struct stat st;
+
+	return stat(in_dir(name), &st) == 0 ? (int64_t)st.st_size : -1;
+}
+
+static void write_bytes(const char *name, size_t n)
+{
+	FILE *f = fopen(in_dir(name), "we");
+
+	assert_non_null(f);
+	while (n--)
+		fputc('x', f);
+	fclose(f);
+}
+
+static void test_rotate(void **state)
+{
+	char log[80], audit[80];
+	struct child c = {.log_path = log, .second_log = audit};
+	struct rotation r = {100, 2};
+	size_t sizes[] = {101, 102, 103, 104};
+
+	snprintf(log, sizeof(log), "%s/log", dir);
+	snprintf(audit, sizeof(audit), "%s/audit", dir);
+	write_bytes("log", 100); /* not beyond */
+	write_bytes("audit", 500);
+	write_bytes("log.3", 1); /* of a time when more were kept */
+	write_bytes("log.4", 1);
+	rotate_logs(&r, &c, 1);
+	assert_int_equal(size_of("log"), 100);
+	assert_int_equal(size_of("audit"), -1);
+	assert_int_equal(size_of("audit.1"), 500);
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		write_bytes("log", sizes[i]);
+		rotate_logs(&r, &c, 1);
+	}
+	assert_int_equal(size_of("log"), -1);
+	assert_int_equal(size_of("log.1"), 104);
+	assert_int_equal(size_of("log.2"), 103);
+	assert_int_equal(size_of("log.3"), -1);
+	assert_int_equal(size_of("log.4"), -1);
+	write_bytes("log", 1000);
+	r.max_bytes = 0;
+	rotate_logs(&r, &c, 1);
+	assert_int_equal(size_of("log"), 1000);
+}
+
+/* The signal may come before the child is ready for it, which must not end the child: it is asked again. */
+static void test_rotate_asks(void **state)
+{
+	/* Not a shell: it does not trap a signal that was ignored when it began. */
+	struct child c = script("import os, signal, sys, time; os.chdir(sys.argv[1]); open('started', 'w')\n"
+	                        "while not os.path.exists('go'): time.sleep(0.01)\n"
+	                        "def reopen(*_): open('log', 'w'); open('anew', 'w')\n"
+	                        "signal.signal(signal.SIGHUP, reopen); open('ready', 'w')\n"
+	                        "while True: time.sleep(0.01)\n");
+	struct rotation r = {10, 1};
+
+	char log[80];
+
+	snprintf(log, sizeof(log), "%s/log", dir);
+	c.argv[0] = "/usr/bin/python3";
+	c.log_path = log;
+	c.reopen_signal = SIGHUP;
+	assert_int_equal(child_start(&c, &err), 0);
+	assert_int_equal(wait_file("started"), 0);
+	write_bytes("log", 11);
+	rotate_logs(&r, &c, 1); /* not heard */
+	assert_int_equal(size_of("log.1"), 11);
+	write_bytes("go", 0);
+	assert_int_equal(wait_file("ready"), 0);
+	for (int i = 0; i < 500 && size_of("anew") < 0; i++, pause_ms(10))
+		rotate_logs(&r, &c, 1);
+	assert_int_equal(size_of("anew"), 0);
+	assert_int_equal(size_of("log.1"), 11);
+	child_stop(&c, 1000);
+}
+
 /* An earlier child that ends while a later one starts is not forgotten. */
 static void test_start_in_order(void **state)
 {
@@ -293,7 +373,8 @@ static void test_home(void **state)
 
 static struct str conf_text(const struct nginx_settings *s, char *buf, size_t size)
 {
-	struct home home = {.module = "/opt/a b/m.so", .appiad_socket = "/h o/run/appiad.sock",
+	struct home home = {.module = "/opt/a b/m.so",
+			    .appiad_socket = "/h o/run/appiad.sock",
 	                    .worker_socket = "/h o/run/worker.sock"};
 
 	open_home(&home);
@@ -328,7 +409,7 @@ static void test_nginx_conf(void **state)
 	HAS(text, "load_module \"/opt/a b/m.so\";");
 	HAS(text, "server \"unix:/h o/run/appiad.sock\";");
 	HAS(text, "appia_worker \"unix:/h o/run/worker.sock\";");
-	HAS(text, "error_log stderr warn;");
+	HAS(text, "/log/nginx.log\" warn;\n");
 	HAS(text, "listen 127.0.0.1:8080;\n");
 	HAS(text, "listen 127.0.0.1:8443 ssl");
 	HAS(text, "listen 0.0.0.0:9080 ");
@@ -365,6 +446,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_stop, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_stop_stubborn, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_log_and_environment, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_rotate, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_rotate_asks, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_lock, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_asking_does_not_lock, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_home, set_up, tear_down),
