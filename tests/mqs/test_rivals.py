@@ -150,6 +150,8 @@ def test_a_record_without_key_on_a_compacted_topic_is_invalid(wire, topic):
     wire.create(topic, cleanup_policy='compact')
     answer = wire.produce(topic, batch([(b'k', b'1'), (None, b'2')]))
     assert (answer['error'], answer['base_offset']) == ('INVALID_RECORD', -1)
+    # It says which, so that the client can send the others again.
+    assert [e['batch_index'] for e in answer['record_errors']] == [1]
     assert wire.produce(topic, batch([(b'k', b'3')]))['base_offset'] == 0
     assert records(wire.fetch(topic, 0)['records']) == [(0, b'k', b'3')]
 

@@ -3,7 +3,7 @@
 
 /* Produce: every partition's batches are appended as they came; acks=all is answered when all of them are durable. */
 
-enum { PARTITIONS_MAX = 20000 };
+enum { PARTITIONS_MAX = 20000, ERRORS_MAX = 10000 };
 
 #define LEGACY_MAX ((size_t)128 << 20)
 #define INFLATE_MAX ((uint64_t)128 << 20) /* of one request, where records have to be looked at */
@@ -19,6 +19,7 @@ struct produce_part {
 	int64_t end;
 	struct kafka_produce_res_partition_response *out;
 	uint8_t *converted;
+	bool keyless; /* refused for records without key */
 };
 
 struct produce {
@@ -73,12 +74,42 @@ static int convert(struct produce_part *pp, struct buf *out)
 	return code;
 }
 
+#define NO_KEY "the record is not valid here: a compacted topic wants a key"
+
 static const char *code_text(const struct produce_part *pp, int code)
 {
+	if (code == KAFKA_ERR_UNSUPPORTED_COMPRESSION_TYPE)
+		return "there is no such codec";
 	if (code != KAFKA_ERR_INVALID_RECORD)
 		return NULL;
+	if (pp->keyless)
+		return NO_KEY;
 	return pp->out->record_errors.n ? "the application may not publish records with these tags, or without a tag"
-					: "the record is not valid here: a compacted topic wants a key";
+					: "the batch is not valid";
+}
+
+/* Which records to leave out, so that the client can send the others (KIP-467). */
+static void name_keyless(struct produce *p, struct produce_part *pp)
+{
+	typeof(pp->out->record_errors) *e = &pp->out->record_errors;
+	struct str rest = pp->records;
+	struct kafka_records it;
+	struct kafka_batch batch;
+	struct kafka_record r;
+	struct buf scratch;
+
+	e->n = 0;
+	if (kafka_batch_next(&rest, &batch) != 0)
+		return;
+	int32_t room = batch.count < ERRORS_MAX ? batch.count : ERRORS_MAX;
+
+	e->v = KAFKA_ARRAY(p->rq->arena, kafka_produce_res_record_error, (size_t)room);
+	buf_init(&scratch, TAGS_INFLATE_MAX);
+	if (kafka_records_open(&it, &batch, &scratch) == 0)
+		for (int32_t i = 0; e->n < room && kafka_records_next(&it, &r) == 1; i++)
+			if (!r.key.p)
+				e->v[e->n++] = (struct kafka_produce_res_record_error){i, STR(NO_KEY)};
+	buf_done(&scratch);
 }
 
 /* Topics with a compression of their own: batches with another one are compressed anew, into out. */
@@ -137,6 +168,7 @@ static int append(struct produce_part *pp)
 	int rc = plog_append(pp->part->log, &a);
 
 	if (rc != 0) {
+		pp->keyless = a.keyless;
 		pp->out->log_start_offset = -1;
 		return mqs_code(rc);
 	}
@@ -162,6 +194,8 @@ static void append_part(struct produce *p, struct produce_part *pp)
 		code = look(p, pp, &recoded);
 	if (code == 0)
 		code = append(pp);
+	if (pp->keyless)
+		name_keyless(p, pp);
 	buf_done(&legacy);
 	buf_done(&recoded);
 	pp->out->error_code = (int16_t)code;

@@ -23,7 +23,7 @@ static int check_times(const struct plog_config *cfg, const struct log_batch *b,
 }
 
 /* A compacted topic has no use for records without key. */
-static int check_keys(struct plog *p, const struct log_batch *b, const uint8_t *data)
+static int check_keys(struct plog *p, const struct log_batch *b, const uint8_t *data, bool *keyless)
 {
 	struct kafka_batch batch;
 	struct buf scratch;
@@ -34,11 +34,12 @@ static int check_keys(struct plog *p, const struct log_batch *b, const uint8_t *
 	buf_init(&scratch, p->store->cfg.inflate_max);
 	int rc = -kafka_batch_validate_records(&batch, true, &scratch, &index);
 
+	*keyless = rc && index >= 0;
 	buf_done(&scratch);
 	return rc;
 }
 
-static int check_batch(struct plog *p, const struct plog_append *a, size_t at, struct log_batch *b)
+static int check_batch(struct plog *p, struct plog_append *a, size_t at, struct log_batch *b)
 {
 	if (a->n - at < KAFKA_BATCH_SIZE)
 		return PLOG_CORRUPT;
@@ -58,7 +59,7 @@ static int check_batch(struct plog *p, const struct plog_append *a, size_t at, s
 		return PLOG_INVALID_RECORD;
 	int rc = check_times(&p->cfg, b, a->now_ms);
 
-	return rc || !p->cfg.cleanup_compact ? rc : check_keys(p, b, a->batches + at);
+	return rc || !p->cfg.cleanup_compact ? rc : check_keys(p, b, a->batches + at, &a->keyless);
 }
 
 /* Looks at all batches before anything changes. *ret_records is how many offsets they take. */

@@ -206,6 +206,8 @@ struct plog_append {
 	int64_t append_time;              /* -1 with create time */
 	int64_t start;                    /* log start offset */
 	bool duplicate;                   /* sent before: nothing was written, base_offset is the first one's */
+	/* out, with PLOG_INVALID_RECORD */
+	bool keyless;                     /* a compacted topic, and a record of the last batch looked at is to blame */
 };
 
 /* Appends all of the batches or none. Checks framing, checksum, size, timestamps, producer epoch and sequence
