@@ -214,16 +214,18 @@ def crc32c(data):
 
 
 def batch(values, producer=(-1, -1), sequence=-1, transactional=False, time=None, step=0):
-    """A batch of magic 2. values: bytes, or pairs (key, value); either may be None. producer: id and epoch; time: of the
-    first record in ms, now by default; step: ms between records."""
+    """A batch of magic 2. values: bytes, or (key, value), or (key, value, {header: value}); each may be None. producer: id
+    and epoch; time: of the first record in ms, now by default; step: ms between records."""
     time = clock.time_ns() // 1000000 if time is None else time
     body = b''
     for i, v in enumerate(values):
-        key, value = v if isinstance(v, tuple) else (b'k', v)
+        key, value, headers = (*v, {})[:3] if isinstance(v, tuple) else (b'k', v, {})
         record = b'\0' + signed(i * step) + signed(i)
         for part in (key, value):
             record += signed(-1) if part is None else signed(len(part)) + part
-        record += signed(0)
+        record += signed(len(headers))
+        for part in (p for pair in headers.items() for p in pair):
+            record += signed(-1) if part is None else signed(len(part)) + part
         body += signed(len(record)) + record
     n = len(values)
     rest = struct.pack('>hiqqqhii', 16 if transactional else 0, n - 1, time, time + step * (n - 1), *producer, sequence, n) + body

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tags of records: what applications may publish and see, with clients of four makers."""
+import gzip
 import json
+import struct
+import time
 
 import pytest
 
 from lib import vendor
 from lib.mqs import Mqs
+from lib.wire import Wire, batch, batches, crc32c
 
 APPS = {'all': ([], []), 'a': (['a', 'b'], ['a', 'b']), 'c': (['c'], ['c']), 'rare': (['rare'], ['rare'])}
 
@@ -17,7 +21,7 @@ def broker():
     rights = [{'put': 'raw', 'key': f'topic_right/{t}/key-{n}', 'value': json.dumps({
         'pub': True, 'sub': True, 'owner': False, 'pub_tags': pub, 'sub_tags': sub})}
         for n, (pub, sub) in APPS.items()
-        for t in ('pub', 'none', 'gzip', 'snappy', 'lz4', 'zstd', 'txn', 'resent', 'long', 'other')]
+        for t in ('pub', 'none', 'gzip', 'snappy', 'lz4', 'zstd', 'txn', 'resent', 'long', 'other', 'blame', 'bomb')]
     mqs = Mqs(published=apps + rights)
     yield mqs
     mqs.stop()
@@ -93,6 +97,53 @@ assert write('pub', [('4', 'whatever'), ('5', None)], **login('all')) == ['OK', 
 assert read('pub', 'all') == ['1', '2', '3', '4', '5']
 assert read('pub', 'a') == ['1', '2', '3']
 ''')
+
+
+def login(broker, app):
+    w = Wire(broker, port=broker.sasl_plaintext_port)
+    assert w.call('SaslHandshake', 1, mechanism='PLAIN')['error_code'] == 0
+    assert w.call('SaslAuthenticate', 2, auth_bytes=f'\0key-{app}\0secret-{app}'.encode())['error_code'] == 0
+    return w
+
+
+def test_records_to_blame_are_named(broker):
+    """KIP-467; and other partitions of the request are not concerned."""
+    tagged = lambda *tags: batch([(b'k', b'v', {b'TAGS': t} if t else {}) for t in tags])
+    with Wire(broker) as w:
+        w.create('blame')
+    with login(broker, 'a') as w:
+        row = w.produce('blame', tagged(b'a', b'c', b'b', None))
+        assert row['error'] == 'INVALID_RECORD' and row['base_offset'] == -1 and 'tag' in row['error_message']
+        assert [r['batch_index'] for r in row['record_errors']] == [1, 3]
+        assert all('TAGS' in r['batch_index_error_message'] for r in row['record_errors'])
+        answer = w.call('Produce', 9, acks=-1, timeout_ms=10000, topic_data=[
+            {'name': n, 'partition_data': [{'index': 0, 'records': tagged(t)}]} for n, t in (('blame', b'c'), ('blame', b'a'))])
+        assert [r['partition_responses'][0]['error_code'] for r in answer['responses']] == [87, 0]
+        # Versions without headers, and answers without a way to say that there is nothing.
+        old = w.call('Fetch', 3, max_wait_ms=0, max_bytes=1000, topics=[
+            {'topic': 'blame', 'partitions': [{'partition': 0, 'fetch_offset': 0, 'partition_max_bytes': 1000}]}])
+        assert old['responses'][0]['partitions'][0]['error_code'] == 35
+
+
+def test_a_bomb(broker):
+    """A megabyte that becomes 256: refused where it has to be looked at, passed by where it was stored."""
+    with Wire(broker) as w:
+        w.create('bomb')
+    bomb = batch([(b'k', b'v')])
+    packed = gzip.compress(bytes(256 << 20), 1, mtime=0)
+    head = bytearray(bomb[:61])
+    struct.pack_into('>h', head, 21, 1)
+    rest = bytes(head[21:]) + packed
+    data = bytes(head[:8]) + struct.pack('>iibI', len(rest) + 9, -1, 2, crc32c(rest)) + rest
+    with login(broker, 'a') as w, login(broker, 'all') as everything:
+        assert w.produce('bomb', data)['error'] == 'MESSAGE_TOO_LARGE'
+        begin = time.monotonic()
+        at = everything.produce('bomb', data)['base_offset']
+        row = w.fetch('bomb', at)
+        assert row['error'] == 'NONE' and len(row['records']) < 200, row['error']
+        assert list(batches(row['records']))[0][:2] == (at, 32)
+        assert time.monotonic() - begin < 20
+        assert len(everything.fetch('bomb', at, size=4 << 20)['records']) == len(data)
 
 
 @pytest.mark.parametrize('codec', ['none', 'gzip', 'snappy', 'lz4', 'zstd'])
