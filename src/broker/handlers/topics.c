@@ -336,6 +336,7 @@ static int open_parts(struct mqs_broker *b, struct mqs_topic *t, int32_t n)
 	int32_t had = old ? old->n : 0;
 	struct mqs_parts *parts = parts_new(t, n);
 	struct plog_config cfg;
+	bool made = false;
 	int rc = 0;
 
 	to_plog(b, &t->settings, &cfg);
@@ -343,6 +344,7 @@ static int open_parts(struct mqs_broker *b, struct mqs_topic *t, int32_t n)
 	for (int32_t i = had; i < n && rc == 0; i++) {
 		struct plog *log = plog_store_find(b->store, t->name, i);
 
+		made = made || !log;
 		if (log)
 			plog_configure(log, &cfg);
 		else
@@ -352,7 +354,7 @@ static int open_parts(struct mqs_broker *b, struct mqs_topic *t, int32_t n)
 		else
 			parts->n = i;
 	}
-	if (rc == 0)
+	if (rc == 0 && made)
 		rc = plog_store_commit(b->store);
 	atomic_store(&t->parts, parts);
 	return rc;

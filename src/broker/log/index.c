@@ -18,7 +18,9 @@ struct trailer {
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "index files are little-endian");
 _Static_assert(sizeof(struct trailer) == 24, "no padding");
 
-enum { MAGIC = 0x31584941, ENTRIES_MAX = 1 << 26 };
+/* Files up to SMALL bytes are read instead of mapped: a mapping costs a page and one of the 65530 that the kernel
+ * allows, which thousands of small partitions would use up. */
+enum { MAGIC = 0x31584941, ENTRIES_MAX = 1 << 26, SMALL = 16 << 10 };
 
 const uint32_t plog__entry_size[INDEX_KINDS] = {sizeof(struct plog_offset_entry), sizeof(struct plog_time_entry),
 						sizeof(struct plog_txn_entry)};
@@ -89,23 +91,48 @@ static bool trailer_ok(const uint8_t *map, size_t len, enum plog_index_kind kind
 	return index_crc(map, len - sizeof(t), &t) == t.crc;
 }
 
+static int load_small(int fd, size_t size, enum plog_index_kind kind, int64_t base, struct plog_index *ret_idx)
+{
+	uint8_t file[SMALL];
+	uint32_t n;
+
+	if (plog__read_at(fd, file, size, 0) || !trailer_ok(file, size, kind, base, &n))
+		return -1;
+	size_t bytes = (size_t)n * plog__entry_size[kind];
+	uint8_t *heap = mem_alloc(bytes + 1);
+
+	memcpy(heap, file, bytes);
+	*ret_idx = (struct plog_index){.v = heap, .heap = heap, .n = n, .cap = n};
+	return 0;
+}
+
+static int load_mapped(int fd, size_t size, enum plog_index_kind kind, int64_t base, struct plog_index *ret_idx)
+{
+	void *map = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+	uint32_t n;
+
+	if (map == MAP_FAILED)
+		return -1;
+	if (!trailer_ok(map, size, kind, base, &n)) {
+		munmap(map, size);
+		return -1;
+	}
+	*ret_idx = (struct plog_index){.v = map, .map = map, .map_len = size, .n = n};
+	return 0;
+}
+
 int plog__index_load(int dirfd, const char *path, enum plog_index_kind kind, int64_t base, struct plog_index *ret_idx)
 {
 	int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC), rc = -1;
 	struct stat st;
-	uint32_t n;
 
 	if (fd < 0)
 		return -1;
 	if (!fstat(fd, &st) && st.st_size >= (off_t)sizeof(struct trailer) && st.st_size < INT32_MAX) {
-		void *map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+		size_t size = (size_t)st.st_size;
 
-		if (map != MAP_FAILED && trailer_ok(map, (size_t)st.st_size, kind, base, &n)) {
-			*ret_idx = (struct plog_index){.v = map, .map = map, .map_len = (size_t)st.st_size, .n = n};
-			rc = 0;
-		} else if (map != MAP_FAILED) {
-			munmap(map, (size_t)st.st_size);
-		}
+		rc = size <= SMALL ? load_small(fd, size, kind, base, ret_idx)
+				   : load_mapped(fd, size, kind, base, ret_idx);
 	}
 	close(fd);
 	return rc;

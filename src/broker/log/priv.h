@@ -317,7 +317,7 @@ struct plog_store {
 	pthread_mutex_t lock;    /* partitions, v, n */
 	struct map *by_name;
 	struct plog **v;         /* each with a reference; NULL: free slot */
-	uint32_t n, cap;
+	uint32_t n, cap, free_at; /* free_at: no free slot before it */
 	struct plog_sync sync;
 	atomic_int open_files;
 	atomic_int spares;

@@ -55,10 +55,11 @@ static void remove_tree(struct plog_store *store, const char *name)
 /* Takes over the reference; lock is held. */
 static void table_add(struct plog_store *store, struct plog *p)
 {
-	uint32_t i = 0;
+	uint32_t i = store->free_at;
 
 	while (i < store->n && store->v[i])
 		i++;
+	store->free_at = i + 1;
 	if (i == store->n && store->n == store->cap) {
 		store->cap = store->cap ? store->cap * 2 : 64;
 		store->v = mem_realloc(store->v, store->cap * sizeof(*store->v));
@@ -420,6 +421,7 @@ int plog_store_delete(struct plog_store *store, struct plog *p)
 	for (uint32_t i = 0; i < store->n && !mine; i++) {
 		if (store->v[i] == p) {
 			store->v[i] = NULL;
+			store->free_at = i < store->free_at ? i : store->free_at;
 			map_del(store->by_name, str_of(p->name));
 			mine = true;
 		}

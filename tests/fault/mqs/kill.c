@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "broker.h"
 #include "ledger.h"
 #include "load.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
 /* Kills appia-mqs at random times under the load of real clients and looks whether what it said stays true.
  *
@@ -22,12 +18,9 @@
  * consumers have to get everything, and every transaction is whole or absent. Exit code 1 with the first thing that is
  * wrong. */
 
-static const char *program, *home;
-static uint16_t port;
+static struct broker broker;
 static uint64_t rng;
-static pid_t broker;
-static struct client admin;
-static long long kills, early_kills, stops, slowest_ms;
+static long long kills, early_kills, stops, slowest_us;
 
 static uint32_t draw(uint32_t n)
 {
@@ -37,78 +30,11 @@ static uint32_t draw(uint32_t n)
 	return (uint32_t)((rng >> 11) % n);
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-static void sleep_us(long us)
-{
-	nanosleep(&(struct timespec){.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000}, NULL);
-}
-
-static void spawn(void)
-{
-	char log[4096];
-
-	snprintf(log, sizeof(log), "%s/log", home);
-	broker = fork();
-	if (broker == 0) {
-		int fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
-
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		dup2(fd, 2);
-		execl(program, program, "--home", home, (char *)NULL);
-		_exit(127);
-	}
-	if (broker < 0)
-		wrong("fork: %s", strerror(errno));
-}
-
-static void check_alive(void)
-{
-	int status;
-
-	if (waitpid(broker, &status, WNOHANG) == broker)
-		wrong("the broker ended by itself (status %x)", (unsigned)status);
-}
-
-static void wait_ready(void)
-{
-	int64_t began = now_ms();
-
-	while (client_connect(&admin) != 0) {
-		check_alive();
-		if (now_ms() - began > 60000)
-			wrong("the broker does not start");
-		sleep_us(500);
-	}
-	if (now_ms() - began > slowest_ms)
-		slowest_ms = now_ms() - began;
-}
-
-static void end_broker(int number)
-{
-	int status;
-
-	check_alive();
-	kill(broker, number);
-	if (waitpid(broker, &status, 0) != broker)
-		wrong("waitpid: %s", strerror(errno));
-	if (number == SIGTERM ? status != 0 : !WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
-		wrong("the broker ended with status %x", (unsigned)status);
-	client_done(&admin);
-	client_init(&admin, port);
-}
-
 static void make_topics(void)
 {
 	for (int t = 0; t < TOPICS; t++) {
-		int code =
-			client_create_topic(&admin, topics[t].name, topics[t].parts, topics[t].configs, &topics[t].id);
+		int code = client_create_topic(&broker.admin, topics[t].name, topics[t].parts, topics[t].configs,
+					       &topics[t].id);
 
 		if (code != 0)
 			wrong("topic %s cannot be made: %d", topics[t].name, code);
@@ -120,22 +46,24 @@ static void run_round(bool all)
 	atomic_store(&load_churn_fast, draw(4) == 0);
 	sleep_us(20000 + (long)draw(230000));
 	if (draw(10) == 0) {
-		end_broker(SIGTERM);
+		broker_end(&broker, SIGTERM);
 		stops++;
 	} else {
-		end_broker(SIGKILL);
+		broker_end(&broker, SIGKILL);
 		kills++;
 	}
-	spawn();
+	broker_spawn(&broker);
 	while (draw(4) == 0) {
 		sleep_us(draw(40000));
-		end_broker(SIGKILL);
+		broker_end(&broker, SIGKILL);
 		early_kills++;
-		spawn();
+		broker_spawn(&broker);
 	}
-	wait_ready();
-	if (ledger_check(&admin, all) != 0) {
-		check_alive();
+	int64_t took = broker_wait_ready(&broker);
+
+	slowest_us = took > slowest_us ? took : slowest_us;
+	if (ledger_check(&broker.admin, all) != 0) {
+		broker_check_alive(&broker);
 		wrong("the broker does not answer");
 	}
 }
@@ -143,14 +71,14 @@ static void run_round(bool all)
 /* Consumers get what is left. */
 static void drain(void)
 {
-	int64_t until = now_ms() + 120000;
+	int64_t until = now_us() + 120000000;
 
 	atomic_store(&load_stop, true);
 	load_join_producers();
-	if (ledger_check(&admin, true) != 0)
+	if (ledger_check(&broker.admin, true) != 0)
 		wrong("the broker does not answer at the end");
 	while (!ledger_drained(false)) {
-		if (now_ms() > until) {
+		if (now_us() > until) {
 			ledger_drained(true);
 			wrong("the groups do not get everything");
 		}
@@ -169,33 +97,28 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: mqs_kill APPIA_MQS HOME PORT ROUNDS [SEED]\n");
 		return 2;
 	}
-	program = argv[1];
-	home = argv[2];
-	port = (uint16_t)strtol(argv[3], NULL, 10);
+	broker_init(&broker, argv[1], argv[2], argv[3]);
 	int rounds = (int)strtol(argv[4], NULL, 10);
 	uint64_t seed = argc > 5 ? strtoull(argv[5], NULL, 10) : (uint64_t)time(NULL);
 
 	printf("seed %" PRIu64 "\n", seed);
 	fflush(stdout);
 	rng = seed * 2654435761u + 88172645463325252u;
-	signal(SIGPIPE, SIG_IGN);
-	client_init(&admin, port);
 	ledger_init();
-	spawn();
-	wait_ready();
+	broker_spawn(&broker);
+	broker_wait_ready(&broker);
 	make_topics();
-	load_start(port, seed | 1);
+	load_start(broker.port, seed | 1);
 	for (int i = 0; i < rounds; i++)
 		run_round(i % 100 == 99);
 	drain();
-	end_broker(SIGTERM);
-	client_done(&admin);
+	broker_end(&broker, SIGTERM);
 	printf("%d rounds: %lld kills, %lld of them while starting, %lld orderly stops; slowest start %lld ms\n"
 	       "%lld records acknowledged, %lld read, %lld consumed, %lld commits of groups, %lld rebalances\n"
 	       "transactions: %lld committed, %lld aborted, %lld unknown; %lld topics made and deleted\n"
 	       "lost 0, repeated 0, offsets used twice 0, read though aborted 0\n",
-	       rounds, kills + early_kills, early_kills, stops, slowest_ms, tally.acked, tally.read, tally.consumed,
-	       tally.commits, atomic_load(&load_rebalances), tally.committed_txns, tally.aborted_txns,
+	       rounds, kills + early_kills, early_kills, stops, slowest_us / 1000, tally.acked, tally.read,
+	       tally.consumed, tally.commits, atomic_load(&load_rebalances), tally.committed_txns, tally.aborted_txns,
 	       tally.unknown_txns, tally.churned);
 	return 0;
 }
