@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "conf/conf.h"
 #include "supervisor/nginx_conf.h"
+#include "supervisor/orphans.h"
 #include "supervisor/sample.h"
 #include "supervisor/supervise.h"
 #include "supervisor/tls.h"
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #define START_MS 60000
+#define ORPHANS_MS 10000
 
 enum { APPIAD, WORKER, NGINX, MQS, CHILDREN };
 
@@ -125,6 +127,8 @@ static int prepare(struct up *up)
 
 	if (rc == 0)
 		rc = home_lock(&up->home, &up->err);
+	if (rc == 0)
+		rc = orphans_wait(in_home(up, "run/children.lock"), ORPHANS_MS, &up->err);
 	if (rc == 0 && access(in_home(up, "appia.yaml"), F_OK) < 0)
 		rc = conf_write_default(in_home(up, "appia.yaml"), &up->err);
 	if (rc == 0)
