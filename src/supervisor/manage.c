@@ -21,7 +21,7 @@
 
 #define DOWN_MS 60000
 
-static const char *const programs[] = {"appiad", "appia-worker", "nginx", "appia-mqs"};
+static const char *const programs[] = {"appiad", "appia-worker", "nginx", "appia-mqs", "appia-mqs-rest"};
 
 static bool open_home(struct home *home)
 {
@@ -103,6 +103,8 @@ int up_status(int argc, char **argv)
 	printf("appiad      %s\n", control ? "ready" : "not answering");
 	printf("worker      %s\n", worker ? "ready" : "not answering");
 	printf("broker      %s\n", answers(home_path(&home, "mqs.sock", path, sizeof(path))) ? "ready" : "not running");
+	printf("mqs-rest    %s\n",
+	       answers(home_path(&home, "mqs-rest.sock", path, sizeof(path))) ? "ready" : "not running");
 	show_set_aside(&home);
 	return pid && control && worker ? 0 : 1;
 }

@@ -123,6 +123,33 @@ static void gateway_part(struct buf *b, const struct home *home, const struct ng
 	        s->max_body, s->gateway_https_port ? s->gateway_https_port : 443, s->app_code_plain ? "on" : "off");
 }
 
+/* The REST interface of message integration. Bodies and answers are kept here until they are whole, so that slow clients
+ * no thread behind. */
+static void mqs_part(struct buf *b, const struct home *home, const struct nginx_settings *s)
+{
+	if (!s->mqs_rest_port)
+		return;
+	buf_fmt(b, "upstream mqs_rest { server \"unix:%s/mqs-rest.sock\"; keepalive 32; }\nserver {\n", home->dir);
+	listen_at(b, s->mqs_address, s->mqs_rest_port, " ssl http2");
+	buf_cstr(b, "client_max_body_size 4m;\n"
+		    "location /v1/topic/ {\n"
+		    "\tproxy_pass http://mqs_rest;\n"
+		    "\tproxy_http_version 1.1;\n"
+		    "\tproxy_set_header Connection \"\";\n"
+		    "\tproxy_set_header Host $http_host;\n"
+		    "\tproxy_set_header X-Request-Id $request_id;\n"
+		    "\tproxy_read_timeout 90s;\n"
+		    "}\n"
+		    "location / { return 404; }\n");
+	json_error(b, 400, 400, "The request is malformed.");
+	json_error(b, 404, 404, "No such path.");
+	json_error(b, 413, 413, "The request body is too large.");
+	json_error(b, 414, 414, "The request URI is too long.");
+	json_error(b, 502, 503, "The REST interface of message integration is starting or stopped.");
+	json_error(b, 504, 503, "The REST interface of message integration did not answer in time.");
+	buf_cstr(b, "}\n");
+}
+
 int nginx_conf_write(const struct home *home, const struct nginx_settings *settings, struct err *err)
 {
 	char path[300];
@@ -134,6 +161,7 @@ int nginx_conf_write(const struct home *home, const struct nginx_settings *setti
 	http_part(&b, home);
 	management_part(&b, settings);
 	gateway_part(&b, home, settings);
+	mqs_part(&b, home, settings);
 	buf_cstr(&b, "}\n");
 	int fd = open(home_path(home, "nginx/nginx.conf", path, sizeof(path)), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
 	              0600);

@@ -19,14 +19,14 @@
 #define START_MS 60000
 #define ORPHANS_MS 10000
 
-enum { APPIAD, WORKER, NGINX, MQS, CHILDREN };
+enum { APPIAD, WORKER, NGINX, CHILDREN = NGINX + 3 };
 
 struct up {
 	struct home home;
 	struct conf *conf;
 	struct arena *a;
 	struct child children[CHILDREN];
-	size_t n_children; /* without the engines that are switched off, which stand last */
+	size_t n_children; /* what is switched off stands in no place */
 	struct err err;
 };
 
@@ -52,6 +52,25 @@ static const char *number(struct up *up, int64_t v)
 static bool has_broker(const struct up *up)
 {
 	return conf_bool(up->conf, CONF_MQS_ENABLED) && str_is(conf_str(up->conf, CONF_MQS_ENGINE), "embedded");
+}
+
+/* The REST interface is a client of either Kafka. */
+static bool has_rest(const struct up *up)
+{
+	return conf_int(up->conf, CONF_MQS_REST_PORT) &&
+	       (has_broker(up) || str_is(conf_str(up->conf, CONF_MQS_ENGINE), "kafka"));
+}
+
+static void plan_mqs(struct up *up, const char *name, const char *log, const char *socket)
+{
+	up->children[up->n_children++] = (struct child){
+		.name = name,
+		.argv = {program(up, name), "--home", up->home.dir},
+		.log_path = in_home(up, log),
+		.stop_signal = SIGTERM,
+		.reopen_signal = SIGHUP,
+		.ready_socket = in_home(up, socket),
+	};
 }
 
 static void plan_children(struct up *up)
@@ -92,15 +111,11 @@ static void plan_children(struct up *up)
 		.reopen_signal = SIGUSR1,
 		.ready_file = in_home(up, "run/nginx.pid"), /* written after the ports are bound */
 	};
-	up->children[MQS] = (struct child){
-		.name = "appia-mqs",
-		.argv = {program(up, "appia-mqs"), "--home", up->home.dir},
-		.log_path = in_home(up, "log/appia-mqs.log"),
-		.stop_signal = SIGTERM,
-		.reopen_signal = SIGHUP,
-		.ready_socket = in_home(up, "mqs.sock"),
-	};
-	up->n_children = MQS + has_broker(up);
+	up->n_children = NGINX + 1;
+	if (has_broker(up))
+		plan_mqs(up, "appia-mqs", "log/appia-mqs.log", "mqs.sock");
+	if (has_rest(up))
+		plan_mqs(up, "appia-mqs-rest", "log/appia-mqs-rest.log", "mqs-rest.sock");
 }
 
 static int write_nginx_conf(struct up *up)
@@ -113,6 +128,8 @@ static int write_nginx_conf(struct up *up)
 		.management_https_port = (int)conf_int(conf, CONF_MANAGEMENT_HTTPS_PORT),
 		.gateway_http_port = (int)conf_int(conf, CONF_GATEWAY_HTTP_PORT),
 		.gateway_https_port = (int)conf_int(conf, CONF_GATEWAY_HTTPS_PORT),
+		.mqs_address = conf_str(conf, CONF_MQS_ADDRESS).p,
+		.mqs_rest_port = has_rest(up) ? (int)conf_int(conf, CONF_MQS_REST_PORT) : 0,
 		.workers = (int)conf_int(conf, CONF_GATEWAY_WORKERS),
 		.max_body = conf_int(conf, CONF_GATEWAY_MAX_BODY),
 		.error_level = conf_str(conf, CONF_LOG_LEVEL).p,
@@ -190,6 +207,9 @@ static void print_summary(struct up *up, const struct cli_profile *who, struct s
 		printf("  Kafka        echo hello | kcat -b %s:%d -P -t sample; kcat -b %s:%d -C -t sample -e\n",
 		       host_of(up, CONF_MQS_ADDRESS), (int)conf_int(up->conf, CONF_MQS_PORT),
 		       host_of(up, CONF_MQS_ADDRESS), (int)conf_int(up->conf, CONF_MQS_PORT));
+	if (has_rest(up))
+		printf("  messages     https://%s:%d/v1/topic/ (REST)\n", host_of(up, CONF_MQS_ADDRESS),
+		       (int)conf_int(up->conf, CONF_MQS_REST_PORT));
 	fflush(stdout);
 }
 

@@ -26,6 +26,7 @@ from lib.databases import free_port
 
 REPORT = re.compile(r'ERROR: \w+Sanitizer|runtime error:|SUMMARY: \w+Sanitizer')
 PORTS = ('MANAGEMENT_HTTP', 'MANAGEMENT_HTTPS', 'GATEWAY_HTTP', 'GATEWAY_HTTPS')
+MQS_PORTS = ('MQS', 'MQS_SASL', 'MQS_REST')
 
 
 def processes(home):
@@ -45,12 +46,14 @@ def processes(home):
 
 
 class Platform:
-    """One installation. env: settings as APPIA_<SECTION>_<KEY>. home: kept when given, else a folder of our own."""
+    """One installation. env: settings as APPIA_<SECTION>_<KEY>. home: kept when given, else a folder of our own.
+    mqs: True, with the platform's own broker and the REST interface; or the address of a Kafka elsewhere."""
 
-    def __init__(self, env=None, home=None, start=True):
+    def __init__(self, env=None, home=None, start=True, mqs=False):
         self.own = home is None
         self.home = str(home or tempfile.mkdtemp(prefix='ap', dir='/tmp'))  # Unix socket paths are short
-        self.ports = {name: free_port() for name in PORTS}
+        self.ports = {name: free_port() for name in PORTS + (MQS_PORTS if mqs else ())}
+        self.mqs = mqs
         self.extra, self.process, self.token, self.summary = env or {}, None, None, ''
         self.socket = os.path.join(self.home, 'run', 'appiad.sock')
         atexit.register(self.abandon)
@@ -61,7 +64,10 @@ class Platform:
     def env(self):
         env = {k: v for k, v in os.environ.items() if not k.startswith('APPIA_') or k == 'APPIA_CALLS_FILE'}
         env.update({f'APPIA_{name}_PORT': str(port) for name, port in self.ports.items()})
-        env['APPIA_MQS_ENABLED'] = 'false'  # scenarios that want the broker say so, with ports of their own
+        env['APPIA_MQS_ENABLED'] = 'true' if self.mqs is True else 'false'
+        env['APPIA_MQS_REBALANCE_DELAY'] = '0ms'
+        if self.mqs and self.mqs is not True:
+            env.update(APPIA_MQS_ENGINE='kafka', APPIA_MQS_BOOTSTRAP_SERVERS=self.mqs)
         env.update(APPIA_HOME=self.home, APPIA_CONFIG=os.path.join(self.home, 'profiles.json'), **self.extra)
         env.setdefault('ASAN_OPTIONS', 'detect_leaks=1')
         return env
@@ -213,6 +219,22 @@ class Platform:
             connection = http.client.HTTPConnection('127.0.0.1', self.ports['GATEWAY_HTTP'], timeout=60)
         try:
             connection.request(method, path, body or None, headers)
+            r = connection.getresponse()
+            return Reply(r.status, {k.lower(): v for k, v in r.getheaders()}, r.read())
+        finally:
+            connection.close()
+
+    def rest(self, method, path, body=None, key=None, secret=None, headers=None, at=None):
+        """A call of the REST interface of message integration, over TLS; with a key signed, as if at that time."""
+        data = b'' if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+        headers = {'Host': f'127.0.0.1:{self.ports["MQS_REST"]}', **(headers or {})}
+        if data:
+            headers.setdefault('Content-Type', 'application/json')
+        if key:
+            headers = signer.sign(method, path, data, headers, key, secret, at)
+        connection = TlsConnection(self.ports['MQS_REST'], 'localhost', os.path.join(self.home, 'tls', 'ca.pem'))
+        try:
+            connection.request(method, path, data or None, headers)
             r = connection.getresponse()
             return Reply(r.status, {k.lower(): v for k, v in r.getheaders()}, r.read())
         finally:

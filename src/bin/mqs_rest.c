@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* appia-mqs-rest: the REST interface of message integration, a Kafka client behind the front door. */
+#include "base/log.h"
+#include "bin/appiad/mqs_settings.h"
+#include "conf/conf.h"
+#include "httpd/httpd.h"
+#include "mqsrest/server.h"
+
+#include <getopt.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#define MAX_BODY ((size_t)4 << 20) /* 2 MiB of messages, escaped, with what is around them */
+
+struct program {
+	struct arena *arena;
+	struct conf *conf;
+	struct sign_keyring *keys;
+	struct rest_server *server;
+	struct httpd *httpd;
+	char published[PATH_MAX], key[PATH_MAX], socket[PATH_MAX];
+	struct err err;
+};
+
+static int usage(void)
+{
+	fprintf(stderr, "usage: appia-mqs-rest --home DIR\n");
+	return 2;
+}
+
+static const char *in_home(struct program *p, char *buf, const char *name)
+{
+	snprintf(buf, PATH_MAX, "%.*s/%s", STR_FMT(conf_home(p->conf)), name);
+	return buf;
+}
+
+static void raise_files(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) == 0) {
+		r.rlim_cur = r.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &r);
+	}
+}
+
+static int make_server(struct program *p)
+{
+	struct model_settings kafka = {0};
+	int64_t connections = conf_int(p->conf, CONF_MQS_REST_CONNECTIONS);
+	int rc = sign_keyring_open(in_home(p, p->key, "master.key"), false, &p->keys, &p->err);
+
+	if (rc == 0)
+		rc = mqs_settings_fill(p->conf, p->keys, p->arena, &kafka, &p->err);
+	if (rc)
+		return rc;
+	struct rest_options o = {.published = in_home(p, p->published, "published"),
+				 .key_file = p->key,
+				 .servers = arena_cstr(p->arena, kafka.mqs_servers),
+				 .protocol = arena_cstr(p->arena, kafka.mqs_protocol),
+				 .mechanism = arena_cstr(p->arena, kafka.mqs_mechanism),
+				 .user = arena_cstr(p->arena, kafka.mqs_user),
+				 .password = arena_cstr(p->arena, kafka.mqs_password),
+				 .ca_file = arena_cstr(p->arena, kafka.mqs_ca_file),
+				 /* The others are for those who produce and acknowledge. */
+				 .waiting_max = (unsigned)(connections * 3 / 4),
+				 .groups_max = (unsigned)conf_int(p->conf, CONF_MQS_REST_GROUPS),
+				 .memory_max = (size_t)conf_int(p->conf, CONF_MQS_REST_MEMORY),
+				 .idle_ms = conf_int(p->conf, CONF_MQS_REST_IDLE)};
+
+	return rest_server_new(&o, &p->server, &p->err);
+}
+
+static int start(struct program *p, const char *home)
+{
+	int rc = conf_load(home, &p->conf, &p->err);
+
+	if (rc == 0)
+		rc = make_server(p);
+	return rc ? rc
+		  : httpd_start(&(struct httpd_options){.socket_path = in_home(p, p->socket, "mqs-rest.sock"),
+							.max_body = MAX_BODY,
+							.max_connections =
+								(unsigned)conf_int(p->conf, CONF_MQS_REST_CONNECTIONS),
+							.idle_seconds = 300,
+							.handler = rest_server_handle,
+							.ctx = p->server},
+				&p->httpd, &p->err);
+}
+
+static void stop(struct program *p)
+{
+	if (p->server)
+		rest_server_stop(p->server);
+	httpd_stop(p->httpd);
+	rest_server_free(p->server);
+	sign_keyring_free(p->keys);
+	conf_free(p->conf);
+	arena_free(p->arena);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {{"home", 1, NULL, 'h'}, {NULL, 0, NULL, 0}};
+	static struct program p;
+	const char *home = NULL;
+	sigset_t signals;
+	int c, number;
+
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1)
+		if (c == 'h')
+			home = optarg;
+		else
+			return usage();
+	if (!home || optind != argc)
+		return usage();
+	log_init("appia-mqs-rest", LOG_INFO);
+	umask(0077);
+	signal(SIGPIPE, SIG_IGN);
+	raise_files();
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
+	/* Before any thread is made: they all inherit the mask. */
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	signal(SIGHUP, SIG_DFL); /* ignored until now: log_reopen() */
+	p.arena = arena_new(1 << 20);
+	int code = start(&p, home);
+
+	if (code == 0) {
+		log_info("listening on %s", p.socket);
+		while (sigwait(&signals, &number) == 0 && number == SIGHUP)
+			log_reopen();
+		log_info("stopping");
+	} else {
+		log_error("%s", p.err.text);
+	}
+	stop(&p);
+	return code ? 1 : 0;
+}
