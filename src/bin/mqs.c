@@ -100,6 +100,9 @@ static void configure(struct program *p)
 							.sasl_lifetime_ms = conf_int(c, CONF_MQS_SESSION_LIFETIME),
 							.administrators = conf_str(c, CONF_MQS_ADMINISTRATORS),
 							.group_initial_delay_ms = delay ? (int32_t)delay : -1,
+							.group_session_ms = (int32_t)conf_int(c, CONF_MQS_GROUP_SESSION),
+							.group_interval_ms = (int32_t)conf_int(c, CONF_MQS_GROUP_HEARTBEAT),
+							.group_members_max = (int32_t)conf_int(c, CONF_MQS_GROUP_MEMBERS),
 							.fetch_sessions_max = 2000};
 }
 

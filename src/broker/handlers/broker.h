@@ -171,10 +171,26 @@ struct mqs_scram {
 	int32_t iterations;
 };
 
+/* Bytes, percents of a thread, partitions made or deleted, connections: all per second. */
+enum quota_kind {
+	QUOTA_PRODUCE,
+	QUOTA_FETCH,
+	QUOTA_REQUEST,
+	QUOTA_MUTATION,
+	QUOTA_CLIENT_KINDS,
+	QUOTA_CONNECTION = QUOTA_CLIENT_KINDS, /* of addresses, the others of users and clients */
+	QUOTA_KINDS
+};
+
 struct mqs_quota {
 	struct str user, client; /* STR_NONE: not part of the entity; "" with *_default: the default entity */
 	bool user_default, client_default;
-	double produce, fetch, request; /* negative: not set */
+	double rate[QUOTA_KINDS]; /* negative: not set */
+};
+
+struct mqs_ip_quota {
+	struct str ip; /* empty: of all that have none of their own */
+	double rate;
 };
 
 enum { ACL_TOPIC = 2, ACL_GROUP = 3, ACL_CLUSTER = 4, ACL_TXN = 5 };
@@ -202,7 +218,7 @@ struct mqs_broker_options {
 	int64_t offsets_retention_ms;
 	int64_t sasl_lifetime_ms; /* 0: sessions do not end */
 	struct str administrators; /* comma-separated */
-	int32_t group_initial_delay_ms;
+	int32_t group_initial_delay_ms, group_session_ms, group_interval_ms, group_members_max;
 	int32_t fetch_sessions_max;
 };
 
@@ -219,6 +235,11 @@ struct mqs_broker {
 	pthread_rwlock_t topics;
 	struct map *by_name, *by_id;
 	struct mqs_settings defaults; /* of topics, set as broker settings */
+	struct {
+		struct str name;
+		struct kafka_uuid id;
+	} * gone; /* topics whose deletion the last run may not have ended; while opening */
+	size_t n_gone;
 
 	struct mqs_statelog state, group_log, txn_log;
 	pthread_mutex_t coord;
@@ -236,8 +257,11 @@ struct mqs_broker {
 	size_t n_scram, cap_scram;
 	struct mqs_quota *quotas;
 	size_t n_quotas, cap_quotas;
-	atomic_bool have_quotas;
+	struct mqs_ip_quota *ip_quotas;
+	size_t n_ip_quotas;
+	atomic_bool have_quotas, have_request_quotas, have_ip_quotas;
 	pthread_mutex_t usage_lock;
+	int64_t usage_swept_ms;
 	struct map *usage;
 	pthread_mutex_t pub_lock;
 	struct pub *pub;
@@ -325,9 +349,12 @@ bool mqs_topic_visible(void *arg, struct str principal, struct str topic);
 /* The secret of an application; lives in the arena. */
 bool mqs_app_secret(struct mqs_broker *b, struct arena *a, struct str key, struct str *ret_secret, struct str *ret_id);
 
-/* Quotas (quota.c): notes bytes, returns how long the client has to pause, in ms. */
+/* Quotas (quota.c): notes bytes; the connection pauses behind the answer. Returns for how long, in ms. */
 int32_t mqs_quota_produce(struct mqs_request *rq, size_t bytes);
 int32_t mqs_quota_fetch(struct mqs_request *rq, size_t bytes);
+
+/* Whether the address may make one more connection now. Any thread. */
+bool mqs_quota_admit(void *broker, const char *host);
 
 /* Codes of a log are negated codes of the protocol. */
 static inline int16_t mqs_code(int plog_code)

@@ -265,7 +265,10 @@ int mqs_coord_open(struct mqs_broker *b, struct err *err)
 			       .topic_next = env_topic_next,
 			       .topic_visible = mqs_topic_visible};
 	struct group_config gc = {.offsets_retention_ms = b->options.offsets_retention_ms,
-				  .initial_delay_ms = b->options.group_initial_delay_ms};
+				  .initial_delay_ms = b->options.group_initial_delay_ms,
+				  .consumer_session_ms = b->options.group_session_ms,
+				  .consumer_interval_ms = b->options.group_interval_ms,
+				  .members_max = b->options.group_members_max};
 	struct txn_env te = {.arg = b, .persist = txn_persist, .reply = txn_answer, .markers = txn_markers};
 	struct txn_config tc = {0};
 	struct group_coord *g = group_coord_new(&ge, &gc);
