@@ -25,7 +25,7 @@ struct command {
 	const struct api_op *op;
 	struct option options[MAX_OPTIONS];
 	size_t n_options;
-	const char *file, *profile, *output;
+	const char *file, *profile, *output, *ca_file;
 	struct cli_profile who;
 	struct buf path, query;
 	struct json *fields; /* of the body, from options */
@@ -72,6 +72,8 @@ static int parse(struct command *c, int argc, char **argv)
 			c->profile = value.p;
 		else if (str_is(name, "output"))
 			c->output = value.p;
+		else if (str_is(name, "ca-file"))
+			c->ca_file = value.p;
 		else if (c->n_options == MAX_OPTIONS)
 			return usage("too many options", STR_NONE);
 		else
@@ -253,6 +255,8 @@ static int run(struct command *c)
 	struct str body;
 	int rc = cli_profile_load(c->a, c->profile, &c->who, &c->err);
 
+	if (rc == 0 && c->ca_file)
+		rc = cli_profile_trust(c->a, &c->who, c->ca_file, &c->err);
 	if (rc) {
 		usage(c->err.text, STR_NONE);
 		return 1;

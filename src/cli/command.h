@@ -7,7 +7,7 @@
 /* The commands of appia that talk to the management API. Each returns the program's exit code: 0 done, 1 refused by
  * the platform or not reachable, 2 wrong usage. */
 
-/* appia RESOURCE VERB [--param value]... [--file F] [--output table|json] [--profile P]: one operation. argv[0] is
+/* appia RESOURCE VERB [--param value]... [--file F] [--output table|json] [--profile P] [--ca-file F]: one operation. argv[0] is
  * RESOURCE. */
 int cli_command(int argc, char **argv);
 

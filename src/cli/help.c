@@ -40,7 +40,8 @@ static int help_operation(const struct api_op *op)
 			print_option(&op->body->fields[i]);
 	if (op->body)
 		puts("  --file F                       the body as JSON; - is standard input");
-	puts("  --output table|json, --profile P");
+	puts("  --output table|json, --profile P\n"
+	     "  --ca-file F                    certificates that an https address is checked against");
 	if (op->flags & API_OP_TODO)
 		puts("\nNot implemented in this build.");
 	return 0;
@@ -82,7 +83,7 @@ int cli_help(int argc, char **argv)
 	puts("appia up | down | status | logs | doctor    run the platform in $APPIA_HOME (else ./data)\n"
 	     "appia published rebuild | verify | dump     the state that the gateway reads\n"
 	     "appia seal mqs.sasl_password                a password from standard input, as the setting takes it\n"
-	     "appia login [--url URL] [--profile P]       make a profile\n"
+	     "appia login [--url URL] [--ca-file F] ...   make a profile\n"
 	     "appia completion bash                       a completion script\n"
 	     "appia RESOURCE VERB [--option value]...     one operation; appia help RESOURCE lists them\n\nResources:");
 	for (size_t i = 0; i < api_tables.n_ops; i++)
@@ -116,6 +117,12 @@ int cli_completion(int argc, char **argv)
 				printf("%.*s ", STR_FMT(v));
 		puts("' ;;");
 	}
-	puts("\t\tesac ;;\n\tesac\n\tCOMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n}\ncomplete -F _appia appia");
+	puts("\t\tesac ;;\n\t*) case ${COMP_WORDS[COMP_CWORD-1]} in\n"
+	     "\t\t--file|--ca-file|--credentials) COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n"
+	     "\t\t--output) words='table json' ;;\n"
+	     "\t\t*) words='--file --output --profile --ca-file' ;;\n\t\tesac ;;\n\tesac\n"
+	     "\tif [ \"${COMP_WORDS[1]}\" = login ] && [[ $cur == -* ]]; then\n"
+	     "\t\twords='--profile --credentials --url --domain --user --project "
+	     "--ca-file'\n\tfi\n\tCOMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n}\ncomplete -F _appia appia");
 	return 0;
 }

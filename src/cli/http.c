@@ -74,6 +74,7 @@ int cli_http(const struct cli_profile *profile, struct str method, struct str ta
 		.body = body,
 		.timeout_ms = TIMEOUT_MS,
 		.max_reply_bytes = (size_t)64 << 20,
+		.ca_file = profile->ca_file.n ? arena_cstr(a, profile->ca_file) : NULL,
 	};
 
 	return net_call(&req, a, ret, err);

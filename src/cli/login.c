@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 struct login {
-	const char *profile, *url, *user, *domain, *project, *credentials;
+	const char *profile, *url, *user, *domain, *project, *credentials, *ca_file;
 };
 
 static int fail(const char *text)
@@ -26,7 +26,8 @@ static bool read_options(int argc, char **argv, struct login *l)
 	const struct {
 		const char *name, **value;
 	} options[] = {{"--profile", &l->profile}, {"--url", &l->url},         {"--user", &l->user},
-	               {"--domain", &l->domain},   {"--project", &l->project}, {"--credentials", &l->credentials}};
+		       {"--domain", &l->domain},   {"--project", &l->project}, {"--credentials", &l->credentials},
+		       {"--ca-file", &l->ca_file}};
 
 	for (int i = 0; i < argc; i += 2) {
 		bool known = false;
@@ -39,7 +40,9 @@ static bool read_options(int argc, char **argv, struct login *l)
 		}
 		if (!known) {
 			fputs("usage: appia login [--profile P] [--credentials FILE | --url URL --domain D --user U "
-			      "[--project NAME]]\n"
+			      "[--project NAME]] [--ca-file FILE]\n"
+			      "The certificate of an https address is checked against the system's authorities and\n"
+			      "those in FILE.\n"
 			      "The password is read from the terminal or from standard input.\n",
 			      stderr);
 			return false;
@@ -139,11 +142,14 @@ static struct str without_slash(struct str url)
 
 static int by_password(struct arena *a, const struct login *l, struct cli_profile *ret, struct err *err)
 {
-	struct cli_profile profile = {.management_url = without_slash(str_of(l->url)), .domain = str_of(l->domain),
-	                              .user = str_of(l->user)};
+	struct cli_profile profile = {
+		.management_url = without_slash(str_of(l->url)), .domain = str_of(l->domain), .user = str_of(l->user)};
 	struct net_reply reply;
 	const struct json *tree;
 	char why[160];
+
+	if (l->ca_file && cli_profile_trust(a, &profile, l->ca_file, err))
+		return err->code;
 	struct str body = token_request(a, l, read_password(a));
 	int rc = cli_http(&profile, STR("POST"), STR("/v3/auth/tokens"), body, a, &reply, err);
 
@@ -181,6 +187,8 @@ int cli_login(int argc, char **argv)
 		rc = cli_profile_read(a, l.credentials, &profile, &err);
 	else
 		rc = cli_profile_load(a, NULL, &profile, &err);
+	if (rc == 0 && l.ca_file)
+		rc = cli_profile_trust(a, &profile, l.ca_file, &err);
 	if (rc == 0)
 		rc = cli_profile_save(a, l.profile, &profile, &err);
 	if (rc == 0)

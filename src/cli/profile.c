@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +28,7 @@ static const struct {
 	{"access_key", offsetof(struct cli_profile, access_key)},
 	{"secret_key", offsetof(struct cli_profile, secret_key)},
 	{"token", offsetof(struct cli_profile, token)},
+	{"ca_file", offsetof(struct cli_profile, ca_file)},
 };
 
 static struct str *member_of(struct cli_profile *profile, size_t i)
@@ -64,9 +66,27 @@ int cli_profile_read(struct arena *a, const char *path, struct cli_profile *ret,
 	const struct json *tree;
 	int rc = read_json(a, path, &tree, err);
 
-	if (rc == 0)
-		from_json(tree, ret);
-	return rc;
+	if (rc)
+		return rc;
+	from_json(tree, ret);
+	const char *slash = strrchr(path, '/');
+	struct str own = arena_fmt(a, "%.*stls/ca.pem", slash ? (int)(slash - path + 1) : 0, path);
+
+	/* Nobody minds when it is missing: the address may be another one, or have a certificate of its own. */
+	if (!ret->ca_file.n)
+		cli_profile_trust(a, ret, own.p, NULL);
+	return 0;
+}
+
+int cli_profile_trust(struct arena *a, struct cli_profile *profile, const char *file, struct err *err)
+{
+	char path[PATH_MAX];
+
+	/* Whole, for a profile is used in other folders too. */
+	if (!realpath(file, path) || access(path, R_OK) < 0)
+		return err_set_text(err, ERR_APPIA_0404, "%s: %s", file, strerror(errno));
+	profile->ca_file = arena_str(a, str_of(path));
+	return 0;
 }
 
 /* Path of the profiles; with create, its folder exists afterwards. */

@@ -4,10 +4,12 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import socket
 import stat
 import subprocess
+import tempfile
 import time
 
 import pytest
@@ -298,6 +300,41 @@ def test_login(platform):
     assert done.returncode == 1 and 'refused' in done.stderr and 'Not-The' not in done.stderr
 
 
+def test_authority(platform):
+    """Over https: the certificate is checked, against the authority that is named or the platform's own."""
+    c, url = platform.credentials, f'https://localhost:{platform.ports["MANAGEMENT_HTTPS"]}'
+    ca = platform.home + '/tls/ca.pem'
+
+    def login(profile, *more, check=True):
+        return platform.cli('login', '--profile', profile, '--url', url, '--domain', c['domain'], '--user', c['user'],
+                            '--project', c['project_name'], *more, text=c['password'] + '\n', check=check)
+    done = login('unknown', check=False)
+    assert done.returncode == 1 and 'secure connection failed' in done.stderr
+    done = login('unknown', '--ca-file', platform.home + '/none.pem', check=False)
+    assert done.returncode == 1 and 'none.pem' in done.stderr
+    os.symlink(ca, platform.home + '/link.pem')
+    login('tls', '--ca-file', platform.home + '/link.pem')
+    with open(platform.home + '/profiles.json', encoding='utf-8') as f:
+        assert json.load(f)['tls']['ca_file'] == os.path.realpath(ca)
+    elsewhere = {'APPIA_HOME': '/nonexistent'}
+    assert 'apps' in json.loads(platform.cli('apps', 'list', '--profile', 'tls', env=elsewhere).stdout)
+
+    # A file of credentials brings the authority beside it; one alone does not.
+    own = {**c, 'management_url': url}
+    folder = tempfile.mkdtemp(dir=platform.home)
+    with open(folder + '/credentials.json', 'w', encoding='utf-8') as f:
+        json.dump(own, f)
+    platform.cli('login', '--profile', 'alone', '--credentials', folder + '/credentials.json')
+    done = platform.cli('apps', 'list', '--profile', 'alone', check=False)
+    assert done.returncode == 1 and 'secure connection failed' in done.stderr
+    assert 'apps' in json.loads(platform.cli('apps', 'list', '--profile', 'alone', '--ca-file', ca).stdout)
+    os.mkdir(folder + '/tls')
+    shutil.copy(ca, folder + '/tls/ca.pem')
+    assert 'apps' in json.loads(platform.cli('apps', 'list', env={'APPIA_HOME': folder, 'APPIA_CONFIG': folder + '/none'}).stdout)
+    platform.cli('login', '--profile', 'beside', '--credentials', folder + '/credentials.json')
+    assert 'apps' in json.loads(platform.cli('apps', 'list', '--profile', 'beside', env=elsewhere).stdout)
+
+
 def test_published(platform):
     assert platform.cli('published', 'verify').stdout.strip() == '0 differences'
     before = platform.cli('published', 'dump').stdout
@@ -313,6 +350,12 @@ def test_help_and_completion(platform):
     assert 'required' in platform.cli('help', 'apps', 'create').stdout
     script = platform.cli('completion', 'bash').stdout
     assert subprocess.run(['bash', '-n'], input=script, text=True, check=False).returncode == 0
+
+    def complete(*words):
+        ask = script + f'COMP_WORDS=({" ".join(words)} ""); COMP_CWORD={len(words)}; COMP_WORDS[-1]=--; _appia; echo ${{COMPREPLY[*]}}'
+        return subprocess.run(['bash', '-c', ask], capture_output=True, text=True, check=True).stdout.split()
+    assert '--ca-file' in complete('appia', 'apps', 'list') and '--ca-file' in complete('appia', 'login')
+    assert '--ca-file' in platform.cli('help', 'apps', 'list').stdout
 
 
 def test_down():
