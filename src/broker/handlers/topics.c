@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #define VALUE_VERSION 1
+#define VALUE_GONE 255 /* the topic of this id is being deleted */
 #define VALUE_MAX (256 * 1024)
 
 /* ---- references ---- */
@@ -281,6 +282,19 @@ static int store_topic(struct mqs_broker *b, const struct mqs_topic *t, int32_t 
 	return rc;
 }
 
+static int store_gone(struct mqs_broker *b, const struct mqs_topic *t)
+{
+	struct buf v;
+
+	buf_init(&v, 64);
+	buf_u8(&v, VALUE_GONE);
+	buf_add(&v, t->id.b, sizeof(t->id.b));
+	int rc = store(b, "topic/", t->name, &v);
+
+	buf_done(&v);
+	return rc;
+}
+
 static struct mqs_topic *topic_new(struct str name, struct kafka_uuid id)
 {
 	struct mqs_topic *t = mem_zalloc(sizeof(*t));
@@ -465,7 +479,8 @@ int mqs_topic_delete(struct mqs_broker *b, struct mqs_topic *t)
 	pthread_rwlock_unlock(&b->topics);
 	if (!had)
 		return KAFKA_ERR_UNKNOWN_TOPIC_OR_PARTITION;
-	/* Partitions first: a crash in between leaves a topic, some of it empty, that can be deleted again. */
+	/* A start behind a crash in between goes on with it. On a full disk it goes without: deleting makes room. */
+	store_gone(b, t);
 	remove_parts(b, t);
 	int rc = store(b, "topic/", t->name, NULL);
 
@@ -544,6 +559,44 @@ int mqs_defaults_configure(struct mqs_broker *b, const struct mqs_settings *sett
 
 /* ---- start ---- */
 
+/* The newest record of a name counts: what was said of its deletion before is over. */
+static void note_gone(struct mqs_broker *b, struct str name, struct str id)
+{
+	for (size_t i = b->n_gone; i-- > 0;)
+		if (str_eq(b->gone[i].name, name)) {
+			free((char *)(uintptr_t)b->gone[i].name.p);
+			b->gone[i] = b->gone[--b->n_gone];
+		}
+	if (id.n != sizeof(b->gone->id.b))
+		return;
+	b->gone = mem_realloc(b->gone, (b->n_gone + 1) * sizeof(*b->gone));
+	b->gone[b->n_gone].name = coord_own(name);
+	memcpy(b->gone[b->n_gone++].id.b, id.p, id.n);
+}
+
+/* Ends deletions that a crash has interrupted. */
+static void delete_gone(struct mqs_broker *b)
+{
+	size_t at = 0;
+	struct plog *p;
+
+	while (b->n_gone && (p = plog_store_next(b->store, &at))) {
+		for (size_t i = 0; i < b->n_gone; i++)
+			if (memcmp(b->gone[i].id.b, plog_topic_id(p), sizeof(b->gone[i].id.b)) == 0) {
+				plog_store_delete(b->store, p);
+				break;
+			}
+		plog_unref(p);
+	}
+	for (size_t i = 0; i < b->n_gone; i++) {
+		store(b, "topic/", b->gone[i].name, NULL);
+		free((char *)(uintptr_t)b->gone[i].name.p);
+	}
+	free(b->gone);
+	b->gone = NULL;
+	b->n_gone = 0;
+}
+
 static void replay_topic(struct mqs_broker *b, struct str name, struct str value)
 {
 	struct mqs_topic *old = map_get(b->by_name, name);
@@ -555,7 +608,10 @@ static void replay_topic(struct mqs_broker *b, struct str name, struct str value
 		map_del(b->by_id, id_key(&old->id));
 		mqs_topic_unref(old);
 	}
-	if (!value.p || cursor_u8(&c) != VALUE_VERSION)
+	uint8_t version = value.p ? cursor_u8(&c) : 0;
+
+	note_gone(b, name, version == VALUE_GONE ? cursor_bytes(&c, sizeof(id.b)) : STR_NONE);
+	if (version != VALUE_VERSION)
 		return;
 	uint32_t n = cursor_u32(&c);
 	struct str bytes = cursor_bytes(&c, sizeof(id.b));
@@ -618,6 +674,7 @@ int mqs_topics_load(struct mqs_broker *b)
 	void *value;
 	int rc = 0;
 
+	delete_gone(b);
 	adopt(b);
 	while (map_next(b->by_name, &at, &(struct str){0}, &value)) {
 		struct mqs_topic *t = value;
