@@ -85,6 +85,7 @@ static void configure(struct program *p)
 	p->options.tls_key = p->cert_key;
 	p->options.handlers = mqs_handlers;
 	p->options.broker = &p->broker;
+	p->options.admit = mqs_quota_admit;
 	int64_t delay = conf_int(c, CONF_MQS_REBALANCE_DELAY);
 
 	p->broker.options = (struct mqs_broker_options){.dir = p->data,

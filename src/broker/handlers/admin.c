@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "broker/handlers/broker.h"
+#include "broker/handlers/quota.h"
 
 #include <stdlib.h>
 #include <sys/statvfs.h>
@@ -99,7 +99,15 @@ static bool named_twice(const struct kafka_create_topics_req *in, int32_t i)
 	return false;
 }
 
-static int create(struct mqs_request *rq, int32_t i, struct kafka_create_topics_res_topic *out)
+/* Users that make or delete too many partitions are refused; clients that do not know of that only have to wait. */
+static int mutate(struct mqs_request *rq, int64_t partitions, int strict_from, int32_t *ret_ms, struct str *ret_text)
+{
+	if (mqs_quota_mutate(rq, partitions, rq->head.version >= strict_from, ret_ms))
+		return 0;
+	return fail(ret_text, KAFKA_ERR_THROTTLING_QUOTA_EXCEEDED, "controller_mutation_rate is exceeded");
+}
+
+static int create(struct mqs_request *rq, int32_t i, struct kafka_create_topics_res_topic *out, int32_t *ret_ms)
 {
 	const struct kafka_create_topics_req *in = rq->in;
 	const struct kafka_create_topics_req_topic *t = &in->topics.v[i];
@@ -118,6 +126,8 @@ static int create(struct mqs_request *rq, int32_t i, struct kafka_create_topics_
 	code = wanted_parts(rq, t, &parts, &out->error_message);
 	if (code == 0)
 		code = wanted_settings(t, &settings, &out->error_message);
+	if (code == 0 && !in->validate_only)
+		code = mutate(rq, parts, 6, ret_ms, &out->error_message);
 	if (code == 0 && !in->validate_only)
 		code = mqs_topic_create(mqs_broker(rq), t->name, parts, &settings, &out->topic_id);
 	if (code == 0) {
@@ -144,13 +154,13 @@ void mqs_handle_create_topics(struct mqs_request *rq)
 		out->num_partitions = -1;
 		out->replication_factor = -1;
 		out->configs.n = -1;
-		out->error_code = (int16_t)create(rq, i, out);
+		out->error_code = (int16_t)create(rq, i, out, &res->throttle_time_ms);
 	}
 	mqs_answer(rq, res);
 }
 
 static void delete_one(struct mqs_request *rq, struct str name, struct kafka_uuid id,
-		       struct kafka_delete_topics_res_response *out)
+		       struct kafka_delete_topics_res_response *out, int32_t *ret_ms)
 {
 	struct mqs_broker *b = mqs_broker(rq);
 	struct mqs_topic *t = name.p ? mqs_topic_of(rq, name) : mqs_topic_of_id(rq, id);
@@ -168,7 +178,9 @@ static void delete_one(struct mqs_request *rq, struct str name, struct kafka_uui
 		out->error_code = KAFKA_ERR_TOPIC_DELETION_DISABLED;
 	} else {
 		out->topic_id = t->id;
-		out->error_code = (int16_t)mqs_topic_delete(b, t);
+		int code = mutate(rq, atomic_load(&t->parts)->n, 5, ret_ms, &out->error_message);
+
+		out->error_code = (int16_t)(code ? code : mqs_topic_delete(b, t));
 	}
 }
 
@@ -184,13 +196,16 @@ void mqs_handle_delete_topics(struct mqs_request *rq)
 	res->responses.v = KAFKA_ARRAY(rq->arena, kafka_delete_topics_res_response, (size_t)n);
 	for (int32_t i = 0; i < n; i++)
 		if (names)
-			delete_one(rq, in->topic_names.v[i], (struct kafka_uuid){{0}}, &res->responses.v[i]);
+			delete_one(rq, in->topic_names.v[i], (struct kafka_uuid){{0}}, &res->responses.v[i],
+				   &res->throttle_time_ms);
 		else
-			delete_one(rq, in->topics.v[i].name, in->topics.v[i].topic_id, &res->responses.v[i]);
+			delete_one(rq, in->topics.v[i].name, in->topics.v[i].topic_id, &res->responses.v[i],
+				   &res->throttle_time_ms);
 	mqs_answer(rq, res);
 }
 
-static int grow(struct mqs_request *rq, const struct kafka_create_partitions_req_topic *in, struct str *ret_text)
+static int grow(struct mqs_request *rq, const struct kafka_create_partitions_req_topic *in, int32_t *ret_ms,
+		struct str *ret_text)
 {
 	const struct kafka_create_partitions_req *all = rq->in;
 	struct mqs_topic *t = mqs_topic_of(rq, in->name);
@@ -208,7 +223,11 @@ static int grow(struct mqs_request *rq, const struct kafka_create_partitions_req
 	for (int32_t i = 0; i < in->assignments.n; i++)
 		if (in->assignments.v[i].broker_ids.n != 1 || in->assignments.v[i].broker_ids.v[0] != MQS_NODE_ID)
 			return fail(ret_text, KAFKA_ERR_INVALID_REPLICA_ASSIGNMENT, "the one replica is on node 1");
-	return all->validate_only ? 0 : mqs_topic_grow(mqs_broker(rq), t, in->count);
+	if (all->validate_only)
+		return 0;
+	int code = mutate(rq, in->count - had, 3, ret_ms, ret_text);
+
+	return code ? code : mqs_topic_grow(mqs_broker(rq), t, in->count);
 }
 
 void mqs_handle_create_partitions(struct mqs_request *rq)
@@ -221,7 +240,8 @@ void mqs_handle_create_partitions(struct mqs_request *rq)
 	res->results.v = KAFKA_ARRAY(rq->arena, kafka_create_partitions_res_result, (size_t)n);
 	for (int32_t i = 0; i < n; i++) {
 		res->results.v[i].name = in->topics.v[i].name;
-		res->results.v[i].error_code = (int16_t)grow(rq, &in->topics.v[i], &res->results.v[i].error_message);
+		res->results.v[i].error_code =
+			(int16_t)grow(rq, &in->topics.v[i], &res->throttle_time_ms, &res->results.v[i].error_message);
 	}
 	mqs_answer(rq, res);
 }

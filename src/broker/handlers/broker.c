@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
+#include "broker/handlers/quota.h"
 #include "broker/handlers/session.h"
 
 #include <stdlib.h>
@@ -112,73 +113,85 @@ void mqs_broker_free(struct mqs_broker *b)
 	mqs_statelog_close(&b->txn_log);
 	plog_store_close(&b->store);
 	mqs_security_close(b);
-	map_free(b->usage);
 	b->by_name = NULL;
 }
 
-#define ON_LOOP(name)                                                                                                  \
-	{                                                                                                              \
-		MQS_LOOP, mqs_handle_##name                                                                            \
-	}
-#define ON_WORKER(name)                                                                                                \
-	{                                                                                                              \
-		MQS_WORKER, mqs_handle_##name                                                                          \
-	}
+/* Key, where it runs, name. */
+#define HANDLERS(X)                                                                                                    \
+	X(PRODUCE, LOOP, produce)                                                                                      \
+	X(FETCH, LOOP, fetch)                                                                                          \
+	X(LIST_OFFSETS, LOOP, list_offsets)                                                                            \
+	X(METADATA, LOOP, metadata)                                                                                    \
+	X(OFFSET_COMMIT, LOOP, offset_commit)                                                                          \
+	X(OFFSET_FETCH, LOOP, offset_fetch)                                                                            \
+	X(FIND_COORDINATOR, LOOP, find_coordinator)                                                                    \
+	X(JOIN_GROUP, LOOP, join_group)                                                                                \
+	X(HEARTBEAT, LOOP, heartbeat)                                                                                  \
+	X(LEAVE_GROUP, LOOP, leave_group)                                                                              \
+	X(SYNC_GROUP, LOOP, sync_group)                                                                                \
+	X(DESCRIBE_GROUPS, LOOP, describe_groups)                                                                      \
+	X(LIST_GROUPS, LOOP, list_groups)                                                                              \
+	X(SASL_HANDSHAKE, LOOP, sasl_handshake)                                                                        \
+	X(API_VERSIONS, LOOP, api_versions)                                                                            \
+	X(CREATE_TOPICS, WORKER, create_topics)                                                                        \
+	X(DELETE_TOPICS, WORKER, delete_topics)                                                                        \
+	X(DELETE_RECORDS, WORKER, delete_records)                                                                      \
+	X(INIT_PRODUCER_ID, LOOP, init_producer_id)                                                                    \
+	X(OFFSET_FOR_LEADER_EPOCH, LOOP, offset_for_leader_epoch)                                                      \
+	X(ADD_PARTITIONS_TO_TXN, LOOP, add_partitions_to_txn)                                                          \
+	X(ADD_OFFSETS_TO_TXN, LOOP, add_offsets_to_txn)                                                                \
+	X(END_TXN, LOOP, end_txn)                                                                                      \
+	X(TXN_OFFSET_COMMIT, LOOP, txn_offset_commit)                                                                  \
+	X(DESCRIBE_ACLS, WORKER, describe_acls)                                                                        \
+	X(CREATE_ACLS, WORKER, create_acls)                                                                            \
+	X(DELETE_ACLS, WORKER, delete_acls)                                                                            \
+	X(DESCRIBE_CONFIGS, WORKER, describe_configs)                                                                  \
+	X(ALTER_CONFIGS, WORKER, alter_configs)                                                                        \
+	X(ALTER_REPLICA_LOG_DIRS, WORKER, alter_replica_log_dirs)                                                      \
+	X(DESCRIBE_LOG_DIRS, WORKER, describe_log_dirs)                                                                \
+	X(SASL_AUTHENTICATE, WORKER, sasl_authenticate)                                                                \
+	X(CREATE_PARTITIONS, WORKER, create_partitions)                                                                \
+	X(DELETE_GROUPS, LOOP, delete_groups)                                                                          \
+	X(ELECT_LEADERS, WORKER, elect_leaders)                                                                        \
+	X(INCREMENTAL_ALTER_CONFIGS, WORKER, incremental_alter_configs)                                                \
+	X(ALTER_PARTITION_REASSIGNMENTS, WORKER, alter_partition_reassignments)                                        \
+	X(LIST_PARTITION_REASSIGNMENTS, WORKER, list_partition_reassignments)                                          \
+	X(OFFSET_DELETE, LOOP, offset_delete)                                                                          \
+	X(DESCRIBE_CLIENT_QUOTAS, WORKER, describe_client_quotas)                                                      \
+	X(ALTER_CLIENT_QUOTAS, WORKER, alter_client_quotas)                                                            \
+	X(DESCRIBE_USER_SCRAM_CREDENTIALS, WORKER, describe_user_scram_credentials)                                    \
+	X(ALTER_USER_SCRAM_CREDENTIALS, WORKER, alter_user_scram_credentials)                                          \
+	X(DESCRIBE_QUORUM, WORKER, describe_quorum)                                                                    \
+	X(UPDATE_FEATURES, WORKER, update_features)                                                                    \
+	X(DESCRIBE_CLUSTER, LOOP, describe_cluster)                                                                    \
+	X(DESCRIBE_PRODUCERS, WORKER, describe_producers)                                                              \
+	X(DESCRIBE_TRANSACTIONS, LOOP, describe_transactions)                                                          \
+	X(LIST_TRANSACTIONS, LOOP, list_transactions)                                                                  \
+	X(CONSUMER_GROUP_HEARTBEAT, LOOP, consumer_group_heartbeat)                                                    \
+	X(CONSUMER_GROUP_DESCRIBE, LOOP, consumer_group_describe)                                                      \
+	X(GET_TELEMETRY_SUBSCRIPTIONS, LOOP, get_telemetry_subscriptions)                                              \
+	X(PUSH_TELEMETRY, LOOP, push_telemetry)                                                                        \
+	X(LIST_CONFIG_RESOURCES, WORKER, list_config_resources)                                                        \
+	X(DESCRIBE_TOPIC_PARTITIONS, LOOP, describe_topic_partitions)
+
+static void (*const handle[KAFKA_API_KEY_MAX + 1])(struct mqs_request *rq) = {
+#define ROW(key, where, name) [KAFKA_API_##key] = mqs_handle_##name,
+	HANDLERS(ROW)
+#undef ROW
+};
+
+static void run_LOOP(struct mqs_request *rq)
+{
+	mqs_run_timed(rq, handle[rq->head.key], true);
+}
+
+static void run_WORKER(struct mqs_request *rq)
+{
+	mqs_run_timed(rq, handle[rq->head.key], false);
+}
 
 const struct mqs_handler mqs_handlers[KAFKA_API_KEY_MAX + 1] = {
-	[KAFKA_API_PRODUCE] = ON_LOOP(produce),
-	[KAFKA_API_FETCH] = ON_LOOP(fetch),
-	[KAFKA_API_LIST_OFFSETS] = ON_LOOP(list_offsets),
-	[KAFKA_API_METADATA] = ON_LOOP(metadata),
-	[KAFKA_API_OFFSET_COMMIT] = ON_LOOP(offset_commit),
-	[KAFKA_API_OFFSET_FETCH] = ON_LOOP(offset_fetch),
-	[KAFKA_API_FIND_COORDINATOR] = ON_LOOP(find_coordinator),
-	[KAFKA_API_JOIN_GROUP] = ON_LOOP(join_group),
-	[KAFKA_API_HEARTBEAT] = ON_LOOP(heartbeat),
-	[KAFKA_API_LEAVE_GROUP] = ON_LOOP(leave_group),
-	[KAFKA_API_SYNC_GROUP] = ON_LOOP(sync_group),
-	[KAFKA_API_DESCRIBE_GROUPS] = ON_LOOP(describe_groups),
-	[KAFKA_API_LIST_GROUPS] = ON_LOOP(list_groups),
-	[KAFKA_API_SASL_HANDSHAKE] = ON_LOOP(sasl_handshake),
-	[KAFKA_API_API_VERSIONS] = ON_LOOP(api_versions),
-	[KAFKA_API_CREATE_TOPICS] = ON_WORKER(create_topics),
-	[KAFKA_API_DELETE_TOPICS] = ON_WORKER(delete_topics),
-	[KAFKA_API_DELETE_RECORDS] = ON_WORKER(delete_records),
-	[KAFKA_API_INIT_PRODUCER_ID] = ON_LOOP(init_producer_id),
-	[KAFKA_API_OFFSET_FOR_LEADER_EPOCH] = ON_LOOP(offset_for_leader_epoch),
-	[KAFKA_API_ADD_PARTITIONS_TO_TXN] = ON_LOOP(add_partitions_to_txn),
-	[KAFKA_API_ADD_OFFSETS_TO_TXN] = ON_LOOP(add_offsets_to_txn),
-	[KAFKA_API_END_TXN] = ON_LOOP(end_txn),
-	[KAFKA_API_TXN_OFFSET_COMMIT] = ON_LOOP(txn_offset_commit),
-	[KAFKA_API_DESCRIBE_ACLS] = ON_WORKER(describe_acls),
-	[KAFKA_API_CREATE_ACLS] = ON_WORKER(create_acls),
-	[KAFKA_API_DELETE_ACLS] = ON_WORKER(delete_acls),
-	[KAFKA_API_DESCRIBE_CONFIGS] = ON_WORKER(describe_configs),
-	[KAFKA_API_ALTER_CONFIGS] = ON_WORKER(alter_configs),
-	[KAFKA_API_ALTER_REPLICA_LOG_DIRS] = ON_WORKER(alter_replica_log_dirs),
-	[KAFKA_API_DESCRIBE_LOG_DIRS] = ON_WORKER(describe_log_dirs),
-	[KAFKA_API_SASL_AUTHENTICATE] = ON_WORKER(sasl_authenticate),
-	[KAFKA_API_CREATE_PARTITIONS] = ON_WORKER(create_partitions),
-	[KAFKA_API_DELETE_GROUPS] = ON_LOOP(delete_groups),
-	[KAFKA_API_ELECT_LEADERS] = ON_WORKER(elect_leaders),
-	[KAFKA_API_INCREMENTAL_ALTER_CONFIGS] = ON_WORKER(incremental_alter_configs),
-	[KAFKA_API_ALTER_PARTITION_REASSIGNMENTS] = ON_WORKER(alter_partition_reassignments),
-	[KAFKA_API_LIST_PARTITION_REASSIGNMENTS] = ON_WORKER(list_partition_reassignments),
-	[KAFKA_API_OFFSET_DELETE] = ON_LOOP(offset_delete),
-	[KAFKA_API_DESCRIBE_CLIENT_QUOTAS] = ON_WORKER(describe_client_quotas),
-	[KAFKA_API_ALTER_CLIENT_QUOTAS] = ON_WORKER(alter_client_quotas),
-	[KAFKA_API_DESCRIBE_USER_SCRAM_CREDENTIALS] = ON_WORKER(describe_user_scram_credentials),
-	[KAFKA_API_ALTER_USER_SCRAM_CREDENTIALS] = ON_WORKER(alter_user_scram_credentials),
-	[KAFKA_API_DESCRIBE_QUORUM] = ON_WORKER(describe_quorum),
-	[KAFKA_API_UPDATE_FEATURES] = ON_WORKER(update_features),
-	[KAFKA_API_DESCRIBE_CLUSTER] = ON_LOOP(describe_cluster),
-	[KAFKA_API_DESCRIBE_PRODUCERS] = ON_WORKER(describe_producers),
-	[KAFKA_API_DESCRIBE_TRANSACTIONS] = ON_LOOP(describe_transactions),
-	[KAFKA_API_LIST_TRANSACTIONS] = ON_LOOP(list_transactions),
-	[KAFKA_API_CONSUMER_GROUP_HEARTBEAT] = ON_LOOP(consumer_group_heartbeat),
-	[KAFKA_API_CONSUMER_GROUP_DESCRIBE] = ON_LOOP(consumer_group_describe),
-	[KAFKA_API_GET_TELEMETRY_SUBSCRIPTIONS] = ON_LOOP(get_telemetry_subscriptions),
-	[KAFKA_API_PUSH_TELEMETRY] = ON_LOOP(push_telemetry),
-	[KAFKA_API_LIST_CONFIG_RESOURCES] = ON_WORKER(list_config_resources),
-	[KAFKA_API_DESCRIBE_TOPIC_PARTITIONS] = ON_LOOP(describe_topic_partitions),
+#define ROW(key, where, name) [KAFKA_API_##key] = {MQS_##where, run_##where},
+	HANDLERS(ROW)
+#undef ROW
 };

@@ -290,7 +290,7 @@ static void answer(struct fetch *f)
 		convert_down(f);
 	build(f, res);
 	res->session_id = f->session_id;
-	rq->throttle_ms = res->throttle_time_ms = mqs_quota_fetch(rq, bytes_of(f));
+	res->throttle_time_ms = mqs_quota_fetch(rq, bytes_of(f));
 	fetch_session_release(mqs_broker(rq), f->session);
 	done(f);
 	mqs_answer(rq, res);

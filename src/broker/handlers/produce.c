@@ -43,7 +43,7 @@ static void answer(struct produce *p)
 		mqs_answer_nothing(p->rq);
 		return;
 	}
-	p->rq->throttle_ms = p->res->throttle_time_ms = mqs_quota_produce(p->rq, p->rq->frame_n);
+	p->res->throttle_time_ms = mqs_quota_produce(p->rq, p->rq->frame_n);
 	mqs_answer(p->rq, p->res);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
-#include "broker/handlers/broker.h"
+#include "broker/handlers/quota.h"
 #include "json/json.h"
 
 #include <stdio.h>
@@ -298,8 +298,6 @@ static void scram_replay(struct mqs_broker *b, struct str key, struct str value)
 	b->scram[b->n_scram++] = s;
 }
 
-void mqs_quota_replay(struct mqs_broker *b, struct str key, struct str value);
-
 void mqs_security_replay(struct mqs_broker *b, struct str key, struct str value)
 {
 	pthread_rwlock_wrlock(&b->security);
@@ -309,6 +307,8 @@ void mqs_security_replay(struct mqs_broker *b, struct str key, struct str value)
 		scram_replay(b, str_sub(key, 6, key.n), value);
 	else if (str_starts(key, STR("quota/")))
 		mqs_quota_replay(b, str_sub(key, 6, key.n), value);
+	else if (str_starts(key, STR("quota-ip/")))
+		mqs_ip_quota_replay(b, str_sub(key, 9, key.n), value);
 	pthread_rwlock_unlock(&b->security);
 }
 
@@ -321,8 +321,6 @@ int mqs_security_open(struct mqs_broker *b, struct err *err)
 		log_warn("applications cannot log in: %s", ignored.text);
 	return 0;
 }
-
-void mqs_quotas_free(struct mqs_broker *b);
 
 void mqs_security_close(struct mqs_broker *b)
 {

@@ -81,6 +81,15 @@ static void host_text(int fd, char *buf, size_t n)
 		inet_ntop(AF_INET6, &((struct sockaddr_in6 *)&ss)->sin6_addr, buf, (socklen_t)n);
 }
 
+/* Of a connection that no loop knows yet. */
+static void give_up(struct mqs_conn *c)
+{
+	atomic_fetch_sub(&c->server->stats.connections, 1);
+	SSL_free(c->ssl);
+	close(c->fd);
+	free(c);
+}
+
 void mqs__conn_open(struct mqs_loop *loop, int fd, const struct mqs_listener *listener)
 {
 	struct mqs_conn *c = mem_zalloc(sizeof(*c));
@@ -96,14 +105,17 @@ void mqs__conn_open(struct mqs_loop *loop, int fd, const struct mqs_listener *li
 	c->peer.authenticated = !listener->sasl;
 	snprintf(c->peer.user, sizeof(c->peer.user), "ANONYMOUS");
 	host_text(fd, c->peer.host, sizeof(c->peer.host));
+	if (c->server->options.admit && !c->server->options.admit(c->server->options.broker, c->peer.host)) {
+		atomic_fetch_add(&c->server->stats.refused, 1);
+		give_up(c);
+		return;
+	}
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
 	if (listener->tls) {
 		c->ssl = SSL_new(c->server->tls);
 		if (!c->ssl || !SSL_set_fd(c->ssl, fd)) {
-			SSL_free(c->ssl);
-			close(fd);
-			free(c);
+			give_up(c);
 			return;
 		}
 		SSL_set_accept_state(c->ssl);

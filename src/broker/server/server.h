@@ -109,6 +109,8 @@ struct mqs_options {
 	const char *tls_cert, *tls_key; /* PEM files */
 	const struct mqs_handler *handlers; /* by API key, KAFKA_API_KEY_MAX + 1 of them */
 	void *broker; /* handlers find it with mqs_broker() */
+	/* Whether a peer that connects is served; NULL: all. On the loops, when they run. */
+	bool (*admit)(void *broker, const char *host);
 };
 
 struct mqs_stats {
