@@ -145,8 +145,8 @@ enum { KAFKA_FILTER_NONE, KAFKA_FILTER_SOME, KAFKA_FILTER_ALL };
  * offset "from". KAFKA_FILTER_SOME: a batch with those that stay was appended to out, with the same codec, the same
  * place and range of offsets. Or a kafka_wire_code; then what out got is of no use. scratch as for
  * kafka_records_open(); keep is called twice for a record, and must not change it (copy it to read headers). */
-int kafka_batch_filter(const struct kafka_batch *batch, int64_t from, struct buf *scratch, kafka_keep_f *keep, void *arg,
-	int level, struct buf *out);
+int kafka_batch_filter(const struct kafka_batch *batch, int64_t from, struct buf *scratch, kafka_keep_f *keep,
+	void *arg, int level, struct buf *out);
 
 /* Appends a batch that says: there is nothing for you in these offsets. It holds one control record, a commit of no
  * producer, at the last offset. Compaction leaves batches without records, but these make trouble: kafkajs goes to the

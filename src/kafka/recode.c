@@ -58,8 +58,8 @@ static int rebuild(const struct kafka_batch *batch, struct str records, kafka_ke
 	return code;
 }
 
-int kafka_batch_filter(const struct kafka_batch *batch, int64_t from, struct buf *scratch, kafka_keep_f *keep, void *arg,
-	int level, struct buf *out)
+int kafka_batch_filter(const struct kafka_batch *batch, int64_t from, struct buf *scratch, kafka_keep_f *keep,
+	void *arg, int level, struct buf *out)
 {
 	int64_t last;
 	int kept = count(batch, scratch, keep, arg, &last);

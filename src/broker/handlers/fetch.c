@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "broker/handlers/broker.h"
+#include "broker/handlers/quota.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -316,6 +316,15 @@ static void on_timeout(struct mqs_request *rq)
 	answer(f);
 }
 
+static void look_again(struct mqs_request *rq)
+{
+	struct fetch *f = rq->own;
+
+	forget(f);
+	if (read_all(f))
+		answer(f);
+}
+
 static void on_records(struct mqs_task *task)
 {
 	struct fetch *f = (struct fetch *)(void *)((char *)task - offsetof(struct fetch, task));
@@ -324,9 +333,7 @@ static void on_records(struct mqs_task *task)
 		free(f);
 		return;
 	}
-	forget(f);
-	if (read_all(f))
-		answer(f);
+	mqs_run_timed(f->rq, look_again, true);
 }
 
 static void on_gone(struct mqs_request *rq)

@@ -144,8 +144,8 @@ struct plog_inbox *mqs_loop_inbox(struct mqs_loop *loop);
 void mqs_loop_hold(struct mqs_loop *loop, int by);
 
 /* Answers with a response struct of the request's API. Records in it are struct plog_read pointers (p) with their
- * bytes (n), given back by the server; slices in memory (plog_slice.memory) have to stay as long as the request's arena.
- * Once per request; any thread. */
+ * bytes (n), given back by the server; slices in memory (plog_slice.memory) have to stay as long as the request's
+ * arena. Once per request; any thread. */
 void mqs_answer(struct mqs_request *rq, const void *res);
 /* Nothing is sent (Produce with acks=0). */
 void mqs_answer_nothing(struct mqs_request *rq);
