@@ -286,6 +286,22 @@ static bool transactional(const struct produce_part *pp)
 	       (kafka_load16(pp->records.p + KAFKA_BATCH_AT_ATTRIBUTES) & KAFKA_ATTR_TRANSACTIONAL);
 }
 
+/* Clients before Produce 12 give a transaction up for errors they do not expect here; they try again for this one, as
+ * Kafka's own broker tells them. */
+static int16_t verify_code(int16_t code)
+{
+	switch (code) {
+	case COORD_TRANSACTION_ABORTABLE:
+		return KAFKA_ERR_INVALID_TXN_STATE;
+	case COORD_CONCURRENT_TRANSACTIONS:
+	case COORD_NOT_AVAILABLE:
+	case COORD_LOAD_IN_PROGRESS:
+		return KAFKA_ERR_NOT_ENOUGH_REPLICAS;
+	default:
+		return txn_code_for(code, false);
+	}
+}
+
 /* Batches of a transaction have to be part of one: clients before Produce 12 have said so with AddPartitionsToTxn,
  * newer ones do it here. True when the coordinator answers later. */
 static bool ask_coordinator(struct produce *p)
@@ -321,8 +337,7 @@ static bool ask_coordinator(struct produce *p)
 	if (p->rq->head.version >= 12)
 		return true;
 	for (size_t i = 0; i < n; i++)
-		of[i]->out->error_code = codes[i] == COORD_TRANSACTION_ABORTABLE ? (int16_t)KAFKA_ERR_INVALID_TXN_STATE
-										 : txn_code_for(codes[i], false);
+		of[i]->out->error_code = verify_code(codes[i]);
 	return false;
 }
 
