@@ -236,12 +236,12 @@ static int write_out(struct plog *p, struct plog_append *a, int64_t records)
 	return PLOG_OK;
 }
 
-int plog_append(struct plog *p, struct plog_append *a)
+/* writer is held. */
+static int append(struct plog *p, struct plog_append *a)
 {
 	int64_t records = 0;
 
 	a->duplicate = false;
-	pthread_mutex_lock(&p->writer);
 	int rc = plog__open_error(p);
 
 	if (!rc)
@@ -251,10 +251,79 @@ int plog_append(struct plog *p, struct plog_append *a)
 	if (!rc && !a->duplicate)
 		rc = write_out(p, a, records);
 	a->start = p->start;
-	pthread_mutex_unlock(&p->writer);
 	if (rc == PLOG_STORAGE)
 		atomic_fetch_add(&p->store->append_errors, 1);
 	return rc;
+}
+
+static struct plog_append *next_left(struct plog *p)
+{
+	pthread_mutex_lock(&p->lock);
+	struct plog_waiter *w = p->left;
+
+	if (w) {
+		p->left = w->next;
+		if (!p->left)
+			p->left_end = &p->left;
+	}
+	pthread_mutex_unlock(&p->lock);
+	return (struct plog_append *)w;
+}
+
+/* Writes what other threads left to the one that holds writer. */
+static void append_left(struct plog *p)
+{
+	struct plog_append *a;
+
+	while ((a = next_left(p)))
+		plog__deliver(&a->done, append(p, a));
+}
+
+static bool any_left(struct plog *p)
+{
+	pthread_mutex_lock(&p->lock);
+	bool any = p->left;
+
+	pthread_mutex_unlock(&p->lock);
+	return any;
+}
+
+void plog__writer_unlock(struct plog *p)
+{
+	do {
+		append_left(p);
+		pthread_mutex_unlock(&p->writer);
+		/* What came in between was left to nobody, unless somebody else writes by now. */
+	} while (any_left(p) && !pthread_mutex_trylock(&p->writer));
+}
+
+int plog_append(struct plog *p, struct plog_append *a)
+{
+	pthread_mutex_lock(&p->writer);
+	int rc = append(p, a);
+
+	plog__writer_unlock(p);
+	return rc;
+}
+
+int plog_submit(struct plog *p, struct plog_append *a)
+{
+	if (!pthread_mutex_trylock(&p->writer)) {
+		append_left(p); /* may be this thread's, and came first */
+		int rc = append(p, a);
+
+		plog__writer_unlock(p);
+		return rc;
+	}
+	a->done.next = NULL;
+	pthread_mutex_lock(&p->lock);
+	*p->left_end = &a->done;
+	p->left_end = &a->done.next;
+	pthread_mutex_unlock(&p->lock);
+	/* The one who wrote may have looked for the last time before. */
+	if (!pthread_mutex_trylock(&p->writer))
+		plog__writer_unlock(p);
+	return PLOG_PENDING;
 }
 
 static int write_marker(struct plog *p, const struct plog_marker *m)
@@ -295,7 +364,7 @@ int plog_append_marker(struct plog *p, const struct plog_marker *m, int64_t *ret
 		*ret_end = p->end.offset;
 		*ret_offset = p->end.offset - 1;
 	}
-	pthread_mutex_unlock(&p->writer);
+	plog__writer_unlock(p);
 	if (rc == PLOG_STORAGE)
 		atomic_fetch_add(&p->store->append_errors, 1);
 	return rc;

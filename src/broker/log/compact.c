@@ -369,7 +369,7 @@ static bool last_of_producer(struct compaction *c, const struct log_batch *b)
 		plog__producers_ready(c->p) ? NULL : plog__producer_find(&c->p->producers, b->producer_id);
 	bool last = pr && pr->n_batches && pr->batches[pr->n_batches - 1].last_offset == b->last;
 
-	pthread_mutex_unlock(&c->p->writer);
+	plog__writer_unlock(c->p);
 	return last;
 }
 
@@ -552,7 +552,7 @@ static int swap_files(struct compaction *c)
 		}
 		pthread_mutex_unlock(&p->lock);
 	}
-	pthread_mutex_unlock(&p->writer);
+	plog__writer_unlock(p);
 	return rc;
 }
 

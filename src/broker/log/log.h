@@ -195,6 +195,7 @@ void plog_inbox_take(struct plog_inbox *inbox);
 /* ---- Append ---- */
 
 struct plog_append {
+	struct plog_waiter done;          /* first; inbox and fn are for plog_submit() */
 	/* in */
 	uint8_t *batches;                 /* one or more whole batches; patched in place */
 	size_t n;
@@ -215,6 +216,12 @@ struct plog_append {
  * recovery could see. Allocates nothing except what grows with the log (index, producers). No disk flush: acks=1
  * answers at once, acks=all after plog_wait_durable(p, end_offset). */
 int plog_append(struct plog *p, struct plog_append *a);
+
+/* As plog_append(), without ever waiting for another thread that writes to the partition: then the append is left to
+ * that thread, PLOG_PENDING is returned, and later a->done.fn is called through a->done.inbox with what plog_append()
+ * would have returned. Until then *a and the batches must stay. Appends of one thread keep their order. */
+enum { PLOG_PENDING = 1 };
+int plog_submit(struct plog *p, struct plog_append *a);
 
 /* Ends the transaction of a producer here: appends the control batch. PLOG_INVALID_EPOCH for an older epoch,
  * PLOG_COORDINATOR_FENCED for an older coordinator. */

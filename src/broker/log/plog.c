@@ -60,6 +60,7 @@ struct plog *plog__new(struct plog_store *store, struct str name, const uint8_t 
 	memcpy(p->topic_id, topic_id, 16);
 	pthread_mutex_init(&p->writer, NULL);
 	pthread_mutex_init(&p->lock, NULL);
+	p->left_end = &p->left;
 	plog_config_default(&p->cfg);
 	buf_init(&p->marker, 4096);
 	p->producers.max = store->cfg.producers_max;
@@ -119,7 +120,7 @@ void plog_configure(struct plog *p, const struct plog_config *cfg)
 	p->cfg = c;
 	p->compact_skip = -1;
 	pthread_mutex_unlock(&p->lock);
-	pthread_mutex_unlock(&p->writer);
+	plog__writer_unlock(p);
 }
 
 struct plog_segment *plog__active(struct plog *p)
@@ -224,7 +225,7 @@ size_t plog_producers(struct plog *p, struct plog_producer *ret, size_t max)
 				.txn_first = pr->txn_first};
 		}
 	}
-	pthread_mutex_unlock(&p->writer);
+	plog__writer_unlock(p);
 	return n;
 }
 
@@ -368,6 +369,6 @@ int plog_roll(struct plog *p)
 
 	if (!rc)
 		rc = plog__roll(p, clock_now_ms());
-	pthread_mutex_unlock(&p->writer);
+	plog__writer_unlock(p);
 	return rc;
 }

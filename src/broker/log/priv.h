@@ -10,7 +10,8 @@
 #include <pthread.h>
 
 /* Locks, outer to inner: plog.writer, plog_store.lock, plog.lock, plog_segment.lock; plog_sync.lock and
- * plog_inbox.lock are leaves. writer is held over file writes, the others never are. */
+ * plog_inbox.lock are leaves. writer is held over file writes, the others never are;
+ * who must not wait for it leaves appends to the thread that has it (plog_submit()). */
 
 /* A place in a log: an offset, and the file position of the batch that begins there. */
 struct plog_at {
@@ -176,6 +177,7 @@ struct plog {
 	struct buf marker;              /* writer */
 
 	pthread_mutex_t lock;
+	struct plog_waiter *left, **left_end; /* appends left to the thread that holds writer: plog_append.done */
 	struct plog_config cfg;         /* lock to change, writer or lock to read */
 	struct plog_segment **segs;     /* never empty when open; the last is active */
 	uint32_t n_segs, cap_segs;
@@ -266,6 +268,11 @@ void plog__snapshot_load(struct plog *p, int64_t max_offset, int64_t *ret_offset
 struct plog_segment *plog__seg_after(struct plog *p, int64_t base);
 int plog__index_rebuild(struct plog *p, struct plog_segment *seg, struct plog_index *ret_index);
 
+/* ---- append.c ---- */
+
+/* Every unlock of writer: first does the appends that others left to the thread that held it. */
+void plog__writer_unlock(struct plog *p);
+
 /* ---- state.c ---- */
 
 int plog__state_save(struct plog_store *store, bool clean);
@@ -296,6 +303,8 @@ void plog__sync_timed(struct plog *p, int64_t due_mono_ms);
 /* Flushes on the caller's thread. */
 int plog__sync_now(struct plog *p);
 void plog__waiters_fail(struct plog *p, int code);
+/* Calls fn with code, by way of the inbox when there is one. */
+void plog__deliver(struct plog_waiter *w, int code);
 void plog__heal(struct plog *p);
 /* fdatasync(), replaceable by tests. */
 extern int (*plog__fdatasync)(int fd);

@@ -70,7 +70,7 @@ static void drop_empty(struct plog *p)
 		plog__seg_unref(seg);
 		atomic_fetch_add(&p->store->deleted_segments, 1);
 	}
-	pthread_mutex_unlock(&p->writer);
+	plog__writer_unlock(p);
 }
 
 bool plog__retain(struct plog *p, int64_t now_ms)
@@ -94,7 +94,7 @@ bool plog__retain(struct plog *p, int64_t now_ms)
 	/* When all has expired the active segment makes place for an empty one, which keeps the next offset. */
 	if (!plog__open_error(p) && n <= p->n_segs && (n < p->n_segs || !plog__roll(p, now_ms)) && n < p->n_segs)
 		plog__drop_front(p, n);
-	pthread_mutex_unlock(&p->writer);
+	plog__writer_unlock(p);
 	return true;
 }
 
@@ -150,7 +150,7 @@ int plog_delete_before(struct plog *p, int64_t offset, int64_t *ret_start)
 		rc = delete_before(p, offset);
 	if (!rc)
 		*ret_start = p->start;
-	pthread_mutex_unlock(&p->writer);
+	plog__writer_unlock(p);
 	return rc;
 }
 
@@ -270,7 +270,7 @@ int plog_truncate(struct plog *p, int64_t offset)
 		rc = plog__producers_ready(p);
 	if (!rc && offset < p->end.offset)
 		rc = truncate_to(p, offset);
-	pthread_mutex_unlock(&p->writer);
+	plog__writer_unlock(p);
 	if (!rc)
 		plog__waiters_fail(p, PLOG_STORAGE);
 	return rc;

@@ -239,7 +239,7 @@ bool plog__checkpoint_prepare(struct plog *p, struct plog_at *ret_at, uint32_t *
 		*ret_producers = p->producers.n;
 		*ret_gen = p->generation;
 	}
-	pthread_mutex_unlock(&p->writer);
+	plog__writer_unlock(p);
 	return ok;
 }
 

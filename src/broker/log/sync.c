@@ -68,7 +68,7 @@ void plog_inbox_take(struct plog_inbox *inbox)
 	}
 }
 
-static void deliver(struct plog_waiter *w, int code)
+void plog__deliver(struct plog_waiter *w, int code)
 {
 	struct plog_inbox *in = w->inbox;
 	uint64_t one = 1;
@@ -146,7 +146,7 @@ void plog_wait_durable(struct plog *p, int64_t offset, struct plog_waiter *w)
 	if (wait)
 		plog__sync_kick(p);
 	else
-		deliver(w, code);
+		plog__deliver(w, code);
 }
 
 /* ---- a round ---- */
@@ -225,7 +225,7 @@ static void waiters_call(struct plog_waiter *w, int code)
 
 	for (; w; w = next) {
 		next = w->next;
-		deliver(w, code);
+		plog__deliver(w, code);
 	}
 }
 

@@ -516,14 +516,133 @@ static void test_threads(void **state)
 	help_done(&h);
 }
 
+/* ---- appends that are left to the thread that writes ---- */
+
+static void on_left(struct plog_waiter *w, int code)
+{
+	w->offset = ((struct plog_append *)w)->base_offset;
+	w->code = code;
+	w->fn = NULL;
+}
+
+static struct plog_append leave(struct plog *p, struct plog_inbox *inbox, const struct help_batch *hb)
+{
+	struct plog_append a = {.done = {.inbox = inbox, .fn = on_left}, .leader_epoch = -1, .now_ms = help_now()};
+
+	a.batches = help_make(hb, &a.n);
+	return a;
+}
+
+static void test_left_to_the_writer(void **state)
+{
+	struct help h = {0};
+	struct plog_inbox *inbox = plog_inbox_new();
+
+	help_open(&h, NULL);
+	struct help_batch plain = {.pid = -1, .count = 2, .ts = 1000, .value = "v"};
+	struct plog_append a = leave(h.p, inbox, &plain), b = leave(h.p, inbox, &plain), c = leave(h.p, inbox, &plain);
+
+	/* Nobody writes: done at once, and nothing comes later. */
+	assert_int_equal(plog_submit(h.p, &a), 0);
+	assert_int_equal(a.base_offset, 0);
+	plog_inbox_take(inbox);
+	assert_non_null(a.done.fn);
+	/* Somebody writes: what is left to him is done in order when he ends, the errors too. */
+	pthread_mutex_lock(&h.p->writer);
+	assert_int_equal(plog_submit(h.p, &a), PLOG_PENDING);
+	assert_int_equal(plog_submit(h.p, &c), PLOG_PENDING);
+	b.n--; /* cut off */
+	assert_int_equal(plog_submit(h.p, &b), PLOG_PENDING);
+	assert_int_equal(help_info(&h).end, 2);
+	plog__writer_unlock(h.p);
+	assert_int_equal(help_info(&h).end, 6);
+	assert_non_null(a.done.fn);
+	plog_inbox_take(inbox);
+	assert_null(a.done.fn);
+	assert_int_equal(a.done.code, 0);
+	assert_int_equal(a.done.offset, 2);
+	assert_int_equal(c.done.offset, 4);
+	assert_int_equal(b.done.code, PLOG_CORRUPT);
+	/* A plain append takes what was left along, too. */
+	pthread_mutex_lock(&h.p->writer);
+	a.done.fn = on_left;
+	assert_int_equal(plog_submit(h.p, &a), PLOG_PENDING);
+	pthread_mutex_unlock(&h.p->writer);
+	assert_int_equal(help_put(&h, 1, 1000), 6);
+	plog_inbox_take(inbox);
+	assert_int_equal(a.done.offset, 7);
+	free(a.batches);
+	free(b.batches);
+	free(c.batches);
+	plog_inbox_free(inbox);
+	help_done(&h);
+}
+
+enum { SUBMITTERS = 3, SUBMITS = 3000, UNDER_WAY = 32 };
+
+/* Numbered batches of one thread, several under way, each written once and in order. */
+static void *submitter(void *arg)
+{
+	struct plog *p = arg;
+	struct plog_inbox *inbox = plog_inbox_new();
+	struct plog_append v[UNDER_WAY];
+	int64_t last = -1;
+
+	for (int i = 0; i < SUBMITS; i += UNDER_WAY) {
+		int pending = 0;
+
+		for (int k = 0; k < UNDER_WAY; k++) {
+			v[k] = leave(p, inbox, &(struct help_batch){.pid = -1, .count = 1, .ts = 1, .value = "x"});
+			int rc = plog_submit(p, &v[k]);
+
+			if (rc != PLOG_PENDING)
+				on_left(&v[k].done, rc);
+			else
+				pending++;
+		}
+		for (int k = 0; k < UNDER_WAY; k++) {
+			while (v[k].done.fn)
+				plog_inbox_take(inbox);
+			if (v[k].done.code || v[k].done.offset <= last)
+				return "an append failed or changed places";
+			last = v[k].done.offset;
+			free(v[k].batches);
+		}
+	}
+	plog_inbox_free(inbox);
+	return NULL;
+}
+
+static void test_submitting_threads(void **state)
+{
+	struct help h = {0};
+	pthread_t threads[SUBMITTERS];
+	int64_t last;
+	void *what;
+
+	help_open(&h, NULL);
+	for (int i = 0; i < SUBMITTERS; i++)
+		pthread_create(&threads[i], NULL, submitter, h.p);
+	for (int i = 0; i < SUBMITTERS; i++) {
+		pthread_join(threads[i], &what);
+		if (what)
+			fail_msg("%s", (char *)what);
+	}
+	int64_t each = (SUBMITS + UNDER_WAY - 1) / UNDER_WAY * UNDER_WAY;
+
+	assert_int_equal(help_read_all(&h, 0, &last), SUBMITTERS * each);
+	help_done(&h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_append_read),       cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_several_batches),   cmocka_unit_test(test_append_time),
-		cmocka_unit_test(test_roll_index_reopen), cmocka_unit_test(test_retention),
-		cmocka_unit_test(test_truncate),          cmocka_unit_test(test_store),
-		cmocka_unit_test(test_many_partitions),   cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_append_read),        cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_several_batches),    cmocka_unit_test(test_append_time),
+		cmocka_unit_test(test_roll_index_reopen),  cmocka_unit_test(test_retention),
+		cmocka_unit_test(test_truncate),           cmocka_unit_test(test_store),
+		cmocka_unit_test(test_many_partitions),    cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_left_to_the_writer), cmocka_unit_test(test_submitting_threads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
