@@ -141,6 +141,7 @@ ssize_t mqs__conn_recv(struct mqs_conn *c, char *p, size_t n)
 {
 	if (!c->ssl)
 		return recv(c->fd, p, n, 0);
+	ERR_clear_error(); /* what another connection of the thread left would be taken for this one's */
 	int got = SSL_read(c->ssl, p, n > INT32_MAX ? INT32_MAX : (int)n);
 
 	if (got > 0)
@@ -329,6 +330,7 @@ static bool handshake(struct mqs_conn *c)
 {
 	if (!c->ssl || c->tls_ready)
 		return true;
+	ERR_clear_error();
 	int n = SSL_do_handshake(c->ssl);
 
 	if (n == 1) {

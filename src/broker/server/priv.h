@@ -4,6 +4,7 @@
 
 #include "broker/server/server.h"
 
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
 

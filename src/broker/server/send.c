@@ -15,6 +15,7 @@ enum { SENT = 0, BLOCKED = -1, BROKEN = -2 };
 /* How much was sent; negative as above. */
 static ssize_t tls_write(struct mqs_conn *c, const char *p, size_t n)
 {
+	ERR_clear_error();
 	int sent = SSL_write(c->ssl, p, n > (1 << 20) ? 1 << 20 : (int)n);
 
 	if (sent > 0)
