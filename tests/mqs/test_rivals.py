@@ -344,6 +344,15 @@ def test_no_offset_is_not_offset_0(wire, topic):
     assert (errors()[row['error_code']], row['offset']) == ('UNKNOWN_TOPIC_OR_PARTITION', -1)
 
 
+def test_who_assigns_partitions_by_himself_may_commit(wire, topic):
+    """Clients of the new protocol name a member id though they are no member; an empty group takes that."""
+    wire.create(topic)
+    for n, (version, member) in enumerate(((8, ''), (9, str(uuid.uuid4())), (9, str(uuid.uuid4())))):
+        assert wire.commit('alone-' + topic, topic, n, version=version, member=member) == 'NONE'
+        assert wire.committed('alone-' + topic, topic)[0] == n
+    assert wire.commit('alone-' + topic, topic, 9, member='x', generation=5) != 'NONE'
+
+
 def test_a_member_that_left_and_came_back_costs_two_rebalances(mqs, topic):
     """max.poll.interval.ms has passed: the client leaves, and joins again when it polls."""
     a, b = Member(mqs, 'poll-' + topic), Member(mqs, 'poll-' + topic)
