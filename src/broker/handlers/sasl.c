@@ -12,7 +12,7 @@
  * secret, or a user made with AlterUserScramCredentials. */
 
 enum { NONE, SCRAM_256, SCRAM_512, PLAIN };
-enum { START, FINAL, ITERATIONS = 4096, ITERATIONS_MAX = 16384, MANY = 1000, FIELD_MAX = 1024 };
+enum { START, FINAL, NONCE = 24, ITERATIONS = 4096, ITERATIONS_MAX = 16384, MANY = 1000, FIELD_MAX = 1024 };
 
 static const char *const names[] = {"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"};
 static const int numbers[] = {PLAIN, SCRAM_256, SCRAM_512};
@@ -254,7 +254,8 @@ static bool scram_first(struct mqs_request *rq, struct str message, struct str *
 		s->known = true;
 	}
 	buf_str(&s->nonce, nonce);
-	buf_str(&s->nonce, rnd_text(rq->arena, 24, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"));
+	buf_str(&s->nonce,
+		rnd_text(rq->arena, NONCE, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"));
 	*ret_answer = arena_fmt(rq->arena, "r=%.*s,s=%.*s,i=%d", STR_FMT(buf_view(&s->nonce)),
 				STR_FMT(enc_base64(rq->arena, cred.salt)), cred.iterations);
 	buf_str(&s->first, bare);
@@ -262,6 +263,16 @@ static bool scram_first(struct mqs_request *rq, struct str message, struct str *
 	buf_str(&s->first, *ret_answer);
 	p->step = FINAL;
 	return true;
+}
+
+/* The client repeats the whole nonce. librdkafka before 2.6.1, Debian's among them, puts its own part before it once
+ * more; what is proved covers the whole all the same. */
+static bool nonce_fits(struct str nonce, struct str whole)
+{
+	struct str own = str_sub(whole, 0, whole.n - NONCE);
+
+	return str_eq(nonce, whole) || (nonce.n == own.n + whole.n && str_starts(nonce, own) &&
+					str_eq(str_sub(nonce, own.n, nonce.n), whole));
 }
 
 static bool scram_final(struct mqs_request *rq, struct str message, struct str *ret_answer)
@@ -273,7 +284,7 @@ static bool scram_final(struct mqs_request *rq, struct str message, struct str *
 	unsigned char client[64], stored[64];
 
 	if (message.n > 4 * FIELD_MAX || !field(&rest, 'c', &channel) || !field(&rest, 'r', &nonce) ||
-	    !str_eq(nonce, buf_view(&s->nonce)))
+	    !nonce_fits(nonce, buf_view(&s->nonce)))
 		return false;
 	while (at > 2 && !(message.p[at - 1] == '=' && message.p[at - 2] == 'p' && message.p[at - 3] == ','))
 		at--;
