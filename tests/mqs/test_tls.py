@@ -1,8 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """TLS connections: what one peer does wrong is no trouble of another; records sent by the kernel and without it."""
+import pathlib
 import socket
 import ssl
 import struct
+import subprocess
+
+import pytest
+
+from lib.mqs import Mqs
+from lib.wire import Wire, batch
 
 
 def connect(mqs):
@@ -33,3 +40,36 @@ def test_a_peer_without_tls_is_no_trouble_of_others(mqs):
         assert versions(s)
         assert versions(s)
         s.close()
+
+
+FAKE = pathlib.Path(__file__).with_name('kernel_tls.c')
+
+
+@pytest.mark.parametrize('kernel', [False, True])
+def test_records_go_by_the_kernel_where_it_encrypts(tmp_path, monkeypatch, kernel):
+    """A kernel with the module is not at hand everywhere: a library takes its part, and writes down what it did."""
+    if kernel:
+        subprocess.run(['cc', '-shared', '-fPIC', '-o', tmp_path / 'fake.so', FAKE, '-ldl'], check=True)
+        monkeypatch.setenv('LD_PRELOAD', str(tmp_path / 'fake.so'))
+        monkeypatch.setenv('KERNEL_TLS_LOG', str(tmp_path / 'sent'))
+        monkeypatch.setenv('ASAN_OPTIONS', 'verify_asan_link_order=0')
+    mqs = Mqs(tls=True, published=[
+        {'put': 'app', 'id': 'id', 'name': 'a', 'key': 'key', 'secret': 'secret', 'project_id': 'p', 'disabled': False},
+        {'put': 'raw', 'key': 'topic_right/t/key', 'value': '{"pub":true,"sub":true,"owner":true,"pub_tags":[],"sub_tags":[]}'}])
+    with Wire(mqs) as plain, Wire(mqs, port=mqs.sasl_port) as w:
+        plain.create('t', max_message_bytes=10 << 20)
+        context = ssl.create_default_context(cafile=mqs.ca)
+        context.check_hostname = False
+        w.socket = context.wrap_socket(w.socket)
+        assert w.call('SaslHandshake', 1, mechanism='PLAIN')['error_code'] == 0
+        assert w.call('SaslAuthenticate', 2, auth_bytes=b'\0key\0secret')['error_code'] == 0
+        sent = b''
+        for i in range(5):
+            data = batch([bytes([i]) * 1000000] * 5)
+            assert w.produce('t', data)['base_offset'] == i * 5
+            sent += plain.fetch('t', i * 5, size=10 << 20)['records']
+        assert w.fetch('t', 0, size=64 << 20)['records'] == sent
+    mqs.stop()
+    mqs.remove()
+    if kernel:
+        assert sum(map(int, (tmp_path / 'sent').read_text().split())) == len(sent)

@@ -13,16 +13,19 @@
 enum { SENT = 0, BLOCKED = -1, BROKEN = -2 };
 
 /* How much was sent; negative as above. */
+static ssize_t tls_result(struct mqs_conn *c, ssize_t n)
+{
+	if (n > 0)
+		return n;
+	int e = SSL_get_error(c->ssl, (int)n);
+
+	return e == SSL_ERROR_WANT_READ || e == SSL_ERROR_WANT_WRITE ? BLOCKED : BROKEN;
+}
+
 static ssize_t tls_write(struct mqs_conn *c, const char *p, size_t n)
 {
 	ERR_clear_error();
-	int sent = SSL_write(c->ssl, p, n > (1 << 20) ? 1 << 20 : (int)n);
-
-	if (sent > 0)
-		return sent;
-	int e = SSL_get_error(c->ssl, sent);
-
-	return e == SSL_ERROR_WANT_READ || e == SSL_ERROR_WANT_WRITE ? BLOCKED : BROKEN;
+	return tls_result(c, SSL_write(c->ssl, p, n > (1 << 20) ? 1 << 20 : (int)n));
 }
 
 static ssize_t plain_result(ssize_t n)
@@ -49,6 +52,11 @@ static ssize_t send_file(struct mqs_conn *c, const struct plog_slice *s, size_t 
 		ssize_t sent = plain_result(sendfile(c->fd, s->fd, &at, n > SEND_TURN ? SEND_TURN : n));
 
 		return sent == 0 ? BROKEN : sent; /* the file ended: it was cut */
+	}
+	/* Where the kernel encrypts (TLS_TX), it reads the file too. */
+	if (BIO_get_ktls_send(SSL_get_wbio(c->ssl))) {
+		ERR_clear_error();
+		return tls_result(c, SSL_sendfile(c->ssl, s->fd, at, n > SEND_TURN ? SEND_TURN : n, 0));
 	}
 	/* SSL_write() must be repeated with the same bytes after it was blocked: they are read again from the same
 	 * place, which log files keep. */

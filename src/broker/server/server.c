@@ -144,8 +144,9 @@ static int listen_all(struct mqs_server *s, struct err *err)
 
 /* ---- TLS ---- */
 
-static SSL_CTX *tls_new(const char *cert, const char *key, struct err *err)
+static SSL_CTX *tls_new(const struct mqs_options *options, struct err *err)
 {
+	const char *cert = options->tls_cert, *key = options->tls_key;
 	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
 
 	if (!ctx || SSL_CTX_use_certificate_chain_file(ctx, cert) != 1 ||
@@ -157,7 +158,9 @@ static SSL_CTX *tls_new(const char *cert, const char *key, struct err *err)
 	SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
 	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 				      SSL_MODE_RELEASE_BUFFERS);
-	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF);
+	/* Without the kernel's help OpenSSL goes on as without the option. */
+	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF |
+					 (options->no_kernel_tls ? 0 : SSL_OP_ENABLE_KTLS));
 	return ctx;
 }
 
@@ -165,7 +168,7 @@ static int tls_start(struct mqs_server *s, struct err *err)
 {
 	for (unsigned i = 0; i < s->options.n_listeners; i++)
 		if (s->options.listeners[i].tls && !s->tls)
-			s->tls = tls_new(s->options.tls_cert, s->options.tls_key, err);
+			s->tls = tls_new(&s->options, err);
 		else
 			continue;
 	for (unsigned i = 0; i < s->options.n_listeners; i++)

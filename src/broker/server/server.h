@@ -107,6 +107,7 @@ struct mqs_options {
 	size_t memory_max; /* bytes of all requests under way, about */
 	int64_t idle_ms; /* silent connections are closed */
 	const char *tls_cert, *tls_key; /* PEM files */
+	bool no_kernel_tls; /* encrypt here even where the kernel could */
 	const struct mqs_handler *handlers; /* by API key, KAFKA_API_KEY_MAX + 1 of them */
 	void *broker; /* handlers find it with mqs_broker() */
 	/* Whether a peer that connects is served; NULL: all. On the loops, when they run. */
