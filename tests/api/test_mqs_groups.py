@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from lib import vendor
 from lib.apic import ok, refused, user
 from lib.appiad import wait_for
 from lib.kafka import tool
@@ -197,6 +198,46 @@ def test_members(appiad, kafka, topic):
         reader.wait(10)
     wait_for(lambda: detail(appiad, 'readers')['state'] == 'Empty', 60, 'an empty group')
     assert sum(o['lag'] for o in detail(appiad, 'readers')['group_message_offsets']) == 0
+
+
+CONSUMER = '''
+import sys
+from confluent_kafka import Consumer
+c = Consumer({'bootstrap.servers': sys.argv[1], 'group.id': 'modern', 'group.protocol': 'consumer', 'client.id': 'new-client',
+              'auto.offset.reset': 'earliest', 'auto.commit.interval.ms': 100})
+c.subscribe([sys.argv[2]])
+while True:
+    c.poll(0.1)
+'''
+
+
+def test_members_of_the_new_protocol(appiad, kafka, topic):
+    """A group of KIP-848 is a group like any other."""
+    reader = subprocess.Popen([vendor.PYTHON, '-c', CONSUMER, kafka.address, topic], env=vendor.python_sdk('confluent-kafka'),
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        def read_all():
+            r = appiad.call('GET', MQS + '/management/groups/modern')
+            g = r.status == 200 and r.json['group']
+            return g and g['state'] == 'Stable' and len(g['group_message_offsets']) == 3 and not any(
+                o['lag'] for o in g['group_message_offsets']) and g
+        g = wait_for(read_all, 60, 'a stable group that has read all')
+        m = g['members'][0]
+        assert len(g['members']) == 1 and m['client_id'] == 'new-client' and m['host'] == '/127.0.0.1' and m['member_id']
+        assert m['assignment'] == [{'topic': topic, 'partitions': [0, 1, 2]}]
+        assert g['assignment_strategy'] == 'uniform' and g['coordinator_id'] == 1
+        listed = ok(appiad.call('GET', GROUPS, query={'group': 'modern', 'topic': topic}))['groups']
+        assert [(x['group_id'], x['state'], x['lag']) for x in listed] == [('modern', 'Stable', 0)]
+        path = '/v2/kafka/{project_id}/mqs/instances/{instance_id}/groups/modern/reset-message-offset'
+        refused(appiad.call('PUT', path, {'topic': topic, 'message_offset': 1}), 400, 'MQS.00400026')
+        assert ok(appiad.call('POST', GROUPS + '/batch-delete', ['modern']))['total'] == 1
+    finally:
+        reader.terminate()
+        reader.wait(10)
+    wait_for(lambda: detail(appiad, 'modern')['state'] == 'Empty', 60, 'an empty group')
+    assert appiad.call('PUT', path, {'topic': topic, 'partition': 1, 'message_offset': 1}).status == 204
+    assert committed(appiad, 'modern')[1] == 1
+    assert ok(appiad.call('POST', GROUPS + '/batch-delete', ['modern']))['total'] == 0
 
 
 def test_batch_delete(appiad, group):

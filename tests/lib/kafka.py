@@ -105,13 +105,31 @@ class Kafka:
 SMALL_JVM = ['-Xmx400m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
 
 
-def start_apache_kafka(options=None):
-    """One node in KRaft mode. options: of its JVM. Skips where it cannot be fetched."""
+SECURED = CONFIG.replace('PLAINTEXT://', 'SASL_PLAINTEXT://', 1) + '''listener.security.protocol.map=\
+CONTROLLER:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT
+inter.broker.listener.name=SASL_PLAINTEXT
+sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512
+sasl.mechanism.inter.broker.protocol=PLAIN
+listener.name.sasl_plaintext.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \
+  username="admin" password="admin-secret" user_admin="admin-secret" user_key-one="secret-one" user_key-two="secret-two";
+listener.name.sasl_plaintext.scram-sha-256.sasl.jaas.config=\
+org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.sasl_plaintext.scram-sha-512.sasl.jaas.config=\
+org.apache.kafka.common.security.scram.ScramLoginModule required;
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:admin;User:ANONYMOUS
+'''
+
+
+def start_apache_kafka(options=None, config=CONFIG):
+    """One node in KRaft mode. options: of its JVM; config: SECURED for users admin, key-one and key-two, who log in by
+    PLAIN, and an authoriser. Skips where it cannot be fetched."""
     classpath = os.path.join(libraries(), '*')
     folder = tempfile.mkdtemp(prefix='appia-kafka-')
-    port, config, log = free_port(), os.path.join(folder, 'server.properties'), os.path.join(folder, 'log')
+    port, text, log = free_port(), config, os.path.join(folder, 'log')
+    config = os.path.join(folder, 'server.properties')
     with open(config, 'w', encoding='utf-8') as f:
-        f.write(CONFIG.format(folder=folder, port=port, controller=free_port()))
+        f.write(text.format(folder=folder, port=port, controller=free_port()))
     java = [*JAVA, '-cp', classpath]
     done = vendor._run(*java, 'kafka.tools.StorageTool', 'format', '-t', 'MkU3OEVBNTcwNTJENDM2Qk', '-c', config)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "bin/appiad/audit.h"
+#include "bin/appiad/acl_keeper.h"
 #include "bin/appiad/credentials_file.h"
 #include "bin/appiad/mqs_settings.h"
 #include "bin/appiad/publisher.h"
@@ -33,6 +34,7 @@ struct daemon {
 	struct sign_keyring *keys;
 	struct store *store;
 	struct pub *pub;
+	struct acl_keeper *acl_keeper; /* NULL: the own broker reads the published state */
 	struct publisher *publisher;
 	struct audit *audit;
 	struct httpd *httpd;
@@ -79,7 +81,10 @@ static void fill_settings(struct daemon *d)
 
 static void on_publish(void *ctx)
 {
-	publisher_kick(((struct daemon *)ctx)->publisher);
+	struct daemon *d = ctx;
+
+	publisher_kick(d->publisher);
+	acl_keeper_kick(d->acl_keeper);
 }
 
 static void on_audit(void *ctx, const struct api_call *call, int status)
@@ -192,6 +197,8 @@ static int start(struct daemon *d, struct err *err)
 		rc = audit_open(in_home(d, "log/audit.log", path, sizeof(path)), &d->audit, err);
 	return rc ? rc : serve(d, err);
 }
+	if (rc == 0 && str_is(d->settings.mqs_engine, "kafka"))
+		rc = acl_keeper_start(d->store, &d->settings, &d->acl_keeper, err);
 
 static void stop(struct daemon *d)
 {
@@ -200,6 +207,7 @@ static void stop(struct daemon *d)
 	audit_close(d->audit);
 	pub_close(d->pub);
 	store_close(d->store);
+	acl_keeper_stop(d->acl_keeper);
 	sign_keyring_free(d->keys);
 	conf_free(d->conf);
 	arena_free(d->arena);

@@ -56,6 +56,13 @@ int cluster__refused(struct model *m, int code)
 			      : err_set(&m->err, ERR_MQS_005000020, "Kafka refused it: %s", row->text);
 }
 
+struct str cluster__address(struct model *m, struct str host, int port)
+{
+	bool v6 = str_find(host, ':', 0) < host.n;
+
+	return arena_fmt(m->arena, v6 ? "[%.*s]:%d" : "%.*s:%d", STR_FMT(host), port);
+}
+
 /* ---- disks ---- */
 
 static int read_metadata(struct model *m, struct kafka_metadata_res **ret)
@@ -76,11 +83,9 @@ static int read_metadata(struct model *m, struct kafka_metadata_res **ret)
 
 static int ask_dirs(struct model *m, const struct kafka_metadata_res_broker *b, struct kafka_describe_log_dirs_res *res)
 {
-	bool v6 = str_find(b->host, ':', 0) < b->host.n;
-	struct str server = arena_fmt(m->arena, v6 ? "[%.*s]:%d" : "%.*s:%d", STR_FMT(b->host), b->port);
 	struct kafka_describe_log_dirs_req *req = KAFKA_NEW(m->arena, kafka_describe_log_dirs_req);
 	struct kclient *c = NULL;
-	int rc = cluster__client(m, server, PROBE_MS, &c);
+	int rc = cluster__client(m, cluster__address(m, b->host, b->port), PROBE_MS, &c);
 
 	req->topics.v = NULL;
 	req->topics.n = -1; /* all */

@@ -140,7 +140,7 @@ int cluster_describe(struct model *m, const struct str_array *names, struct clus
 	if (rc == 0)
 		rc = copy_groups(m, ask.event, names, ret);
 	cluster__end(&ask);
-	return rc;
+	return rc ? rc : cluster__describe_consumers(m, ret, names->n);
 }
 
 /* The first error of a group's answer, of the group or of one of its partitions. */
