@@ -191,3 +191,23 @@ size_t enc_utf8_len(struct str s)
 		n += ((unsigned char)s.p[i] & 0xc0) != 0x80;
 	return n;
 }
+
+void enc_xml_text(struct buf *out, struct str s)
+{
+	if (!enc_utf8_valid(s))
+		return;
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		if (c == '<')
+			buf_cstr(out, "&lt;");
+		else if (c == '>')
+			buf_cstr(out, "&gt;");
+		else if (c == '&')
+			buf_cstr(out, "&amp;");
+		else if (c == '\r')
+			buf_cstr(out, "&#13;"); /* else it would be read as a line's end */
+		else if (c >= ' ' || c == '\t' || c == '\n')
+			buf_char(out, (char)c);
+	}
+}

@@ -19,6 +19,9 @@ void enc_percent(struct buf *out, struct str s, const char *keep);
 /* Percent-decodes; with plus, '+' is a space (query strings). False on a bad escape. */
 bool enc_unpercent(struct arena *a, struct str s, bool plus, struct str *ret);
 
+/* Text of an XML 1.0 element. What cannot stand there, control characters and all of what is not UTF-8, is left out. */
+void enc_xml_text(struct buf *out, struct str s);
+
 /* RFC 3629: no overlongs, no surrogates, nothing above U+10FFFF. */
 bool enc_utf8_valid(struct str s);
 /* Length of the valid sequence that starts at s.p[i] (i < s.n), or 0. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* appia-mqs: the message broker. */
+#include "base/life.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "broker/handlers/broker.h"
 #include "conf/conf.h"
 #include "httpd/httpd.h"
@@ -9,7 +11,6 @@
 #include <getopt.h>
 #include <limits.h>
 #include <malloc.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -83,6 +84,7 @@ static void configure(struct program *p)
 	p->options.idle_ms = 600000;
 	p->options.tls_cert = p->cert;
 	p->options.tls_key = p->cert_key;
+	p->options.no_kernel_tls = !conf_bool(c, CONF_MQS_KERNEL_TLS);
 	p->options.handlers = mqs_handlers;
 	p->options.broker = &p->broker;
 	p->options.admit = mqs_quota_admit;
@@ -109,9 +111,15 @@ static void configure(struct program *p)
 
 /* ---- health and metrics ---- */
 
-static void metric(struct buf *b, const char *name, const char *type, unsigned long long value)
+struct metric {
+	const char *name, *type;
+	unsigned long long value;
+};
+
+static void write_metrics(struct buf *b, const struct metric *m, size_t n)
 {
-	buf_fmt(b, "# TYPE appia_mqs_%s %s\nappia_mqs_%s %llu\n", name, type, name, value);
+	for (size_t i = 0; i < n; i++)
+		buf_fmt(b, "# TYPE appia_mqs_%s %s\nappia_mqs_%s %llu\n", m[i].name, m[i].type, m[i].name, m[i].value);
 }
 
 static void log_metrics(struct buf *b, struct mqs_broker *broker)
@@ -119,15 +127,19 @@ static void log_metrics(struct buf *b, struct mqs_broker *broker)
 	struct plog_store_stats s;
 
 	plog_store_stats(broker->store, &s);
-	metric(b, "partitions", "gauge", s.partitions);
-	metric(b, "partitions_broken", "gauge", s.broken);
-	metric(b, "open_files", "gauge", s.open_files);
-	metric(b, "appended_bytes_total", "counter", s.appended_bytes);
-	metric(b, "append_errors_total", "counter", s.append_errors);
-	metric(b, "sync_rounds_total", "counter", s.sync_rounds);
-	metric(b, "sync_errors_total", "counter", s.sync_errors);
-	metric(b, "compacted_segments_total", "counter", s.compacted_segments);
-	metric(b, "deleted_segments_total", "counter", s.deleted_segments);
+	const struct metric rows[] = {
+		{"partitions", "gauge", s.partitions},
+		{"partitions_broken", "gauge", s.broken},
+		{"open_files", "gauge", s.open_files},
+		{"appended_bytes_total", "counter", s.appended_bytes},
+		{"append_errors_total", "counter", s.append_errors},
+		{"sync_rounds_total", "counter", s.sync_rounds},
+		{"sync_errors_total", "counter", s.sync_errors},
+		{"compacted_segments_total", "counter", s.compacted_segments},
+		{"deleted_segments_total", "counter", s.deleted_segments},
+	};
+
+	write_metrics(b, rows, ARRAY_LEN(rows));
 }
 
 static void coord_metrics(struct buf *b, struct mqs_broker *broker)
@@ -139,26 +151,34 @@ static void coord_metrics(struct buf *b, struct mqs_broker *broker)
 	group_coord_stats(broker->groups, &g);
 	txn_coord_stats(broker->txns, &t);
 	pthread_mutex_unlock(&broker->coord);
-	metric(b, "groups", "gauge", g.groups);
-	metric(b, "group_members", "gauge", g.members);
-	metric(b, "group_offsets", "gauge", g.offsets);
-	metric(b, "group_rebalances_total", "counter", g.rebalances);
-	metric(b, "transactional_ids", "gauge", t.ids);
-	metric(b, "transactions_ongoing", "gauge", t.ongoing);
-	metric(b, "transaction_timeouts_total", "counter", t.timeouts);
+	const struct metric rows[] = {
+		{"groups", "gauge", g.groups},
+		{"group_members", "gauge", g.members},
+		{"group_offsets", "gauge", g.offsets},
+		{"group_rebalances_total", "counter", g.rebalances},
+		{"transactional_ids", "gauge", t.ids},
+		{"transactions_ongoing", "gauge", t.ongoing},
+		{"transaction_timeouts_total", "counter", t.timeouts},
+	};
+
+	write_metrics(b, rows, ARRAY_LEN(rows));
 }
 
 static void server_metrics(struct buf *b, struct mqs_stats *s)
 {
-	metric(b, "connections", "gauge", atomic_load(&s->connections));
-	metric(b, "connections_accepted_total", "counter", atomic_load(&s->accepted));
-	metric(b, "connections_refused_total", "counter", atomic_load(&s->refused));
-	metric(b, "requests_total", "counter", atomic_load(&s->requests));
-	metric(b, "bad_requests_total", "counter", atomic_load(&s->bad_requests));
-	metric(b, "auth_failures_total", "counter", atomic_load(&s->auth_failures));
-	metric(b, "bytes_in_total", "counter", atomic_load(&s->bytes_in));
-	metric(b, "bytes_out_total", "counter", atomic_load(&s->bytes_out));
-	metric(b, "request_memory_bytes", "gauge", atomic_load(&s->memory));
+	const struct metric rows[] = {
+		{"connections", "gauge", atomic_load(&s->connections)},
+		{"connections_accepted_total", "counter", atomic_load(&s->accepted)},
+		{"connections_refused_total", "counter", atomic_load(&s->refused)},
+		{"requests_total", "counter", atomic_load(&s->requests)},
+		{"bad_requests_total", "counter", atomic_load(&s->bad_requests)},
+		{"auth_failures_total", "counter", atomic_load(&s->auth_failures)},
+		{"bytes_in_total", "counter", atomic_load(&s->bytes_in)},
+		{"bytes_out_total", "counter", atomic_load(&s->bytes_out)},
+		{"request_memory_bytes", "gauge", atomic_load(&s->memory)},
+	};
+
+	write_metrics(b, rows, ARRAY_LEN(rows));
 	buf_cstr(b, "# TYPE appia_mqs_api_requests_total counter\n");
 	for (int i = 0; i <= KAFKA_API_KEY_MAX; i++)
 		if (atomic_load(&s->by_key[i]))
@@ -233,8 +253,7 @@ int main(int argc, char **argv)
 	static const struct option options[] = {{"home", 1, NULL, 'h'}, {NULL, 0, NULL, 0}};
 	static struct program p;
 	const char *home = NULL;
-	sigset_t signals;
-	int c, number;
+	int c;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1)
 		if (c == 'h')
@@ -245,18 +264,12 @@ int main(int argc, char **argv)
 		return usage();
 	log_init("appia-mqs", LOG_INFO);
 	umask(0077);
-	signal(SIGPIPE, SIG_IGN);
 	/* Requests of a megabyte and more come and go: their memory is kept. */
 	mallopt(M_MMAP_THRESHOLD, 64 << 20);
 	mallopt(M_TRIM_THRESHOLD, 96 << 20);
 	mallopt(M_ARENA_MAX, 4);
 	raise_files();
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGHUP);
-	sigprocmask(SIG_BLOCK, &signals, NULL);
-	signal(SIGHUP, SIG_DFL); /* ignored until now: log_reopen() */
+	life_begin();
 	int code = conf_load(home, &p.conf, &p.err);
 
 	if (code == 0) {
@@ -265,8 +278,7 @@ int main(int argc, char **argv)
 	}
 	if (code == 0) {
 		log_info("ready after %lld ms", (long long)(clock_now_ms() - p.broker.started_ms));
-		while (sigwait(&signals, &number) == 0 && number == SIGHUP)
-			log_reopen();
+		life_wait(NULL, NULL);
 		log_info("stopping");
 	} else {
 		log_error("%s", p.err.text);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* appia-worker: runs what users bring, SQL against their databases and scripts, away from the control plane. */
+#include "base/life.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "livedata/server.h"
 #include "sign/sign.h"
 
 #include <getopt.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -95,7 +95,7 @@ static int limit_memory(const struct settings *s, struct err *err)
 #endif
 }
 
-static int serve(const struct settings *s, const sigset_t *stop, const struct sign_keyring *keys, struct err *err)
+static int serve(const struct settings *s, const struct sign_keyring *keys, struct err *err)
 {
 	struct datasource_pool *pool = datasource_pool_new((unsigned)s->pool, s->pool_idle_seconds * 1000);
 	struct livedata_options options = {.published_dir = s->published, .published_map_bytes = MAP_BYTES,
@@ -106,17 +106,14 @@ static int serve(const struct settings *s, const sigset_t *stop, const struct si
 	struct livedata_server *server = livedata_server_new(
 		&(struct livedata_server_options){.ld = ld, .pool = pool, .deadline_ms = s->deadline_ms});
 	struct httpd *httpd = NULL;
-	int signal_number, code;
-
-	code = httpd_start(&(struct httpd_options){.socket_path = s->socket, .max_body = 16 << 20,
+	int code = httpd_start(&(struct httpd_options){.socket_path = s->socket, .max_body = 16 << 20,
 		.max_connections = (unsigned)s->connections, .idle_seconds = 300, .handler = livedata_server_handle,
 		.ctx = server}, &httpd, err);
 	if (!code && chmod(s->socket, 0600) != 0)
 		code = err_set(err, ERR_APPIA_0500, "the socket's mode cannot be set");
 	if (!code) {
 		log_info("listening on %s", s->socket);
-		while (sigwait(stop, &signal_number) == 0 && signal_number == SIGHUP)
-			log_reopen();
+		life_wait(NULL, NULL);
 		log_info("stopping");
 	}
 	httpd_stop(httpd);
@@ -132,27 +129,19 @@ int main(int argc, char **argv)
 	                     .script_cpu_ms = 10000, .script_memory_mib = 64, .max_rows = 10000};
 	struct sign_keyring *keys = NULL;
 	struct err err = {0};
-	sigset_t stop;
 
 	log_init("appia-worker", LOG_INFO);
 	if (!read_arguments(&s, argc, argv))
 		return usage();
 	umask(0077);
-	signal(SIGPIPE, SIG_IGN);
-	sigemptyset(&stop);
-	sigaddset(&stop, SIGTERM);
-	sigaddset(&stop, SIGINT);
-	sigaddset(&stop, SIGHUP);
-	/* Before any thread is made: they all inherit the mask. */
-	sigprocmask(SIG_BLOCK, &stop, NULL);
-	signal(SIGHUP, SIG_DFL); /* ignored until now: log_reopen() */
+	life_begin();
 	script_init();
 	int code = s.key ? sign_keyring_open(s.key, false, &keys, &err) : 0;
 
 	if (!code)
 		code = limit_memory(&s, &err);
 	if (!code)
-		code = serve(&s, &stop, keys, &err);
+		code = serve(&s, keys, &err);
 	sign_keyring_free(keys);
 	if (code)
 		log_error("%s %s", err_row(err.code)->code, err.text);

@@ -7,8 +7,8 @@
 /* The commands of appia that talk to the management API. Each returns the program's exit code: 0 done, 1 refused by
  * the platform or not reachable, 2 wrong usage. */
 
-/* appia RESOURCE VERB [--param value]... [--file F] [--output table|json] [--profile P] [--ca-file F]: one operation. argv[0] is
- * RESOURCE. */
+/* appia RESOURCE VERB [--param value]... [--file F] [--output table|json] [--profile P] [--ca-file F]: one
+ * operation. argv[0] is RESOURCE. */
 int cli_command(int argc, char **argv);
 
 /* True when the word names a resource of the description. */

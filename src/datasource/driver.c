@@ -345,3 +345,34 @@ int64_t datasource__cell_int(struct str s)
 	str_to_int(s.p ? s : STR(""), INT64_MIN, INT64_MAX, &v);
 	return v;
 }
+
+int datasource__grid_tables(const struct datasource_grid *g, struct datasource_table_info **ret, size_t *ret_n)
+{
+	*ret_n = g->n / g->width;
+	*ret = ARENA_ARRAY(g->a, struct datasource_table_info, *ret_n + 1);
+	for (size_t i = 0; i < *ret_n; i++) {
+		const struct str *c = g->cells + g->width * i;
+
+		(*ret)[i] = (struct datasource_table_info){c[0], c[1], c[2]};
+	}
+	return 0;
+}
+
+int datasource__grid_columns(const struct datasource_grid *g, struct datasource_column_info **ret, size_t *ret_n)
+{
+	*ret_n = g->n / g->width;
+	*ret = ARENA_ARRAY(g->a, struct datasource_column_info, *ret_n + 1);
+	for (size_t i = 0; i < *ret_n; i++) {
+		const struct str *c = g->cells + g->width * i;
+
+		(*ret)[i] = (struct datasource_column_info){.name = c[0],
+		                                            .type = c[1],
+		                                            .comment = c[2],
+		                                            .def = c[3].p ? c[3] : STR(""),
+		                                            .size = datasource__cell_int(c[4]),
+		                                            .scale = datasource__cell_int(c[5]),
+		                                            .nullable = str_is(c[6], "1"),
+		                                            .primary_key = datasource__cell_int(c[7]) > 0};
+	}
+	return 0;
+}

@@ -74,6 +74,10 @@ struct datasource_grid {
 
 int datasource__query(struct datasource_conn *conn, struct arena *a, struct str sql, const struct str *params,
                       size_t n_params, int64_t deadline_ms, struct datasource_grid *ret, struct err *err);
+/* A grid of schema, name, comment; and one of name, type, comment, default, size, scale, nullable (1), number of
+ * primary keys it is part of. Return 0. */
+int datasource__grid_tables(const struct datasource_grid *g, struct datasource_table_info **ret, size_t *ret_n);
+int datasource__grid_columns(const struct datasource_grid *g, struct datasource_column_info **ret, size_t *ret_n);
 /* Integer text, 0 for anything else. */
 int64_t datasource__cell_int(struct str s);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "json/schema.h"
 
+#include "json/walk.h"
+
 /* Structure without constraints, for documents that were checked when they came in. */
 
 #define MAX_DEFAULT 256
@@ -13,32 +15,11 @@ struct vector {
 static bool load_object(const struct json_schema *schema, const struct json *tree, struct arena *a, char *to);
 static bool load_value(const struct json_schema *schema, const struct json *tree, struct arena *a, void *to);
 
-/* Bytes of one value where it lies in a struct or an array; see json/schema.h. */
-static size_t item_size(const struct json_schema *schema)
-{
-	switch (schema->kind) {
-	case JSON_STRING:
-		return sizeof(struct str);
-	case JSON_INT:
-		return sizeof(int64_t);
-	case JSON_NUM:
-		return sizeof(double);
-	case JSON_BOOL:
-		return sizeof(bool);
-	case JSON_ARRAY:
-		return sizeof(struct vector);
-	case JSON_OBJECT:
-		return schema->size;
-	default:
-		return sizeof(const struct json *);
-	}
-}
-
 static bool load_array(const struct json_schema *schema, const struct json *tree, struct arena *a, struct vector *to)
 {
 	const struct json_schema *items = schema->items;
 	size_t n = json_len(tree);
-	size_t size = items ? item_size(items) : sizeof(const struct json *);
+	size_t size = walk_item_size(items);
 	char *v = arena_try(a, size * n + 1);
 
 	if (!v)

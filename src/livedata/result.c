@@ -117,26 +117,6 @@ struct str livedata_xml_name(struct arena *a, struct str name)
 	return (struct str){out, n};
 }
 
-static void print_xml_text(struct buf *out, struct str s)
-{
-	if (!enc_utf8_valid(s))
-		return;
-	for (size_t i = 0; i < s.n; i++) {
-		unsigned char c = (unsigned char)s.p[i];
-
-		if (c == '<')
-			buf_cstr(out, "&lt;");
-		else if (c == '>')
-			buf_cstr(out, "&gt;");
-		else if (c == '&')
-			buf_cstr(out, "&amp;");
-		else if (c == '\r')
-			buf_cstr(out, "&#13;");
-		else if (c >= ' ' || c == '\t' || c == '\n') /* others cannot stand in XML 1.0 */
-			buf_char(out, (char)c);
-	}
-}
-
 static void print_xml(struct livedata_result *r, struct str tag, const struct value *v)
 {
 	if (v->kind == VALUE_NULL) {
@@ -145,7 +125,7 @@ static void print_xml(struct livedata_result *r, struct str tag, const struct va
 	}
 	buf_fmt(r->out, "<%.*s>", STR_FMT(tag));
 	if (v->kind == VALUE_TEXT || v->kind == VALUE_TIME || v->kind == VALUE_JSON || v->kind == VALUE_DECIMAL) {
-		print_xml_text(r->out, v->s);
+		enc_xml_text(r->out, v->s);
 	} else if (v->kind == VALUE_BINARY) {
 		buf_str(r->out, enc_base64(r->scratch, v->s));
 		arena_reset(r->scratch);

@@ -42,13 +42,17 @@ struct mapping {
 	const struct policy_request *req;
 };
 
+static bool same_name(enum pub_location location, struct str a, struct str b)
+{
+	return location == PUB_HEADER ? str_eq_nocase(a, b) : str_eq(a, b);
+}
+
 static const struct pub_param *declared(const struct pub_api *api, enum pub_location location, struct str name)
 {
 	for (size_t i = 0; i < api->n_params; i++) {
 		const struct pub_param *param = &api->params[i];
 
-		if (param->location == location &&
-		    (location == PUB_HEADER ? str_eq_nocase(param->name, name) : str_eq(param->name, name)))
+		if (param->location == location && same_name(location, param->name, name))
 			return param;
 	}
 	return NULL;
@@ -59,8 +63,7 @@ static const struct pub_backend_param *mapped(const struct pub_api *api, enum pu
 	for (size_t i = 0; i < api->n_backend_params; i++) {
 		const struct pub_backend_param *param = &api->backend_params[i];
 
-		if (param->location == location &&
-		    (location == PUB_HEADER ? str_eq_nocase(param->name, name) : str_eq(param->name, name)))
+		if (param->location == location && same_name(location, param->name, name))
 			return param;
 	}
 	return NULL;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "script/script_priv.h"
 
+#include "base/enc.h"
+
 #define MAX_DEPTH 64
 
 /* JsonUtils: JSON text to and from objects, and to XML. */
@@ -41,22 +43,6 @@ SCRIPT_FN(to_map)
 	JSValueRef v = parse(ctx, argc, argv, exc);
 
 	return v ? v : JSValueMakeUndefined(ctx);
-}
-
-static void xml_text(struct buf *out, struct str s)
-{
-	for (size_t i = 0; i < s.n; i++) {
-		unsigned char c = (unsigned char)s.p[i];
-
-		if (c == '<')
-			buf_cstr(out, "&lt;");
-		else if (c == '>')
-			buf_cstr(out, "&gt;");
-		else if (c == '&')
-			buf_cstr(out, "&amp;");
-		else if (c >= 0x20 || c == '\t' || c == '\n' || c == '\r')
-			buf_char(out, (char)c);
-	}
 }
 
 /* Characters that no element name may hold (XML 1.0, 2.3) become '_'. */
@@ -117,7 +103,7 @@ static bool xml_value(JSContextRef ctx, struct str name, JSValueRef v, void *arg
 	if (JSValueIsObject(ctx, v))
 		ok = script__each(ctx, JSValueToObject(ctx, v, exc), xml_value, xml, exc);
 	else if ((ok = script__text_of(ctx, v, &text, exc)))
-		xml_text(xml->out, text);
+		enc_xml_text(xml->out, text);
 	buf_cstr(xml->out, "</");
 	xml_name(xml->out, name);
 	buf_char(xml->out, '>');

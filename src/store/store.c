@@ -344,58 +344,57 @@ void *store_doc(struct store_rows *rows, int col, const struct json_schema *sche
 	return doc;
 }
 
-int store_get_int(struct store_tx *tx, struct err *err, int64_t *ret, bool *ret_found, const char *sql,
-		  const char *types, ...)
+/* The first column of the first row, as text (copied into a) or as a number. */
+static int get_one(struct store_tx *tx, struct err *err, struct arena *a, struct str *ret_text, int64_t *ret_number,
+                   bool *ret_found, const char *sql, const char *types, va_list *ap)
 {
 	struct store_rows *rows;
-	int64_t value = 0;
-	va_list ap;
-	int r;
+	struct str text = STR_NONE;
+	int64_t number = 0;
+	int r = vquery(tx, err, &rows, sql, types, ap);
 
-	va_start(ap, types);
-	r = vquery(tx, err, &rows, sql, types, &ap);
-	va_end(ap);
 	if (r < 0)
 		return r;
 	bool found = store_next(rows);
 
-	if (found)
-		value = store_int(rows, 0);
+	if (found && ret_text)
+		text = store_str(rows, 0, a);
+	if (found && ret_number)
+		number = store_int(rows, 0);
 	r = store_done(&rows, err);
 	if (r < 0)
 		return r;
-	if (found)
-		*ret = value;
+	if (found && ret_text)
+		*ret_text = text;
+	if (found && ret_number)
+		*ret_number = number;
 	if (ret_found)
 		*ret_found = found;
 	return 0;
 }
 
-int store_get_str(struct store_tx *tx, struct err *err, struct arena *a, struct str *ret, bool *ret_found,
-		  const char *sql, const char *types, ...)
+int store_get_int(struct store_tx *tx, struct err *err, int64_t *ret, bool *ret_found, const char *sql,
+                  const char *types, ...)
 {
-	struct store_rows *rows;
-	struct str value = STR_NONE;
 	va_list ap;
-	int r;
 
 	va_start(ap, types);
-	r = vquery(tx, err, &rows, sql, types, &ap);
-	va_end(ap);
-	if (r < 0)
-		return r;
-	bool found = store_next(rows);
+	int r = get_one(tx, err, NULL, NULL, ret, ret_found, sql, types, &ap);
 
-	if (found)
-		value = store_str(rows, 0, a);
-	r = store_done(&rows, err);
-	if (r < 0)
-		return r;
-	if (found)
-		*ret = value;
-	if (ret_found)
-		*ret_found = found;
-	return 0;
+	va_end(ap);
+	return r;
+}
+
+int store_get_str(struct store_tx *tx, struct err *err, struct arena *a, struct str *ret, bool *ret_found,
+                  const char *sql, const char *types, ...)
+{
+	va_list ap;
+
+	va_start(ap, types);
+	int r = get_one(tx, err, a, ret, NULL, ret_found, sql, types, &ap);
+
+	va_end(ap);
+	return r;
 }
 
 struct str store_like(struct arena *a, struct str text)

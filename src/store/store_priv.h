@@ -82,6 +82,12 @@ struct store_engine {
 	bool pg;
 };
 
+/* An engine is one file, and its functions have the same names in each. */
+#define STORE_ENGINE_FUNCTIONS                                                                                         \
+	.open = open_store, .close = close_store, .begin = begin, .commit = commit, .rollback = end, .exec = exec,     \
+	.query = query, .next = next, .done = done, .is_null = is_null, .get_int = get_int, .get_str = get_str,        \
+	.script = script, .reserve = reserve, .room = room
+
 extern const struct store_engine store__sqlite, store__pg;
 
 /* One migration, embedded from migrations/NNN_<name>.sql. */

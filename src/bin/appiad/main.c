@@ -6,6 +6,7 @@
 #include "api/credentials.h"
 #include "api/dispatch.h"
 #include "base/clock.h"
+#include "base/life.h"
 #include "base/log.h"
 #include "bin/appiad/audit.h"
 #include "bin/appiad/acl_keeper.h"
@@ -18,8 +19,6 @@
 #include "openapi_text.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,6 +89,11 @@ static void on_publish(void *ctx)
 static void on_audit(void *ctx, const struct api_call *call, int status)
 {
 	audit_write(((struct daemon *)ctx)->audit, call, status);
+}
+
+static void on_reopen(void *ctx)
+{
+	audit_reopen(((struct daemon *)ctx)->audit);
 }
 
 static int open_store(struct daemon *d, struct err *err)
@@ -224,8 +228,6 @@ int main(int argc, char **argv)
 {
 	static struct daemon d;
 	struct err err = {0};
-	sigset_t set;
-	int sig;
 
 	if (argc != 3 || strcmp(argv[1], "--home") != 0 || !realpath(argv[2], d.home)) {
 		fprintf(stderr, "usage: appiad --home DIRECTORY\n");
@@ -233,24 +235,14 @@ int main(int argc, char **argv)
 	}
 	log_init("appiad", level_of(getenv("APPIA_LOG_LEVEL")));
 	umask(0077);
-	/* Before the first thread, so that all inherit it. */
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	pthread_sigmask(SIG_BLOCK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN);
-	sigaddset(&set, SIGHUP);
+	life_begin();
 	if (start(&d, &err)) {
 		log_error("%s", err.text);
-	signal(SIGHUP, SIG_DFL); /* ignored until now: log_reopen() */
 		stop(&d);
 		return 1;
 	}
 	log_info("ready");
-	while (sigwait(&set, &sig) == 0 && sig == SIGHUP) {
-		log_reopen();
-		audit_reopen(d.audit);
-	}
+	life_wait(on_reopen, &d);
 	log_info("stopping");
 	stop(&d);
 	return 0;

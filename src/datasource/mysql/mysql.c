@@ -436,13 +436,7 @@ static int my_tables(struct datasource_conn *conn, struct arena *a, struct str p
 		" WHERE table_schema = database() AND locate(lower(?), lower(table_name)) > 0 ORDER BY table_name"),
 		params, 1, deadline_ms, &g, err);
 
-	if (code)
-		return code;
-	*ret_n = g.n / g.width;
-	*ret = ARENA_ARRAY(a, struct datasource_table_info, *ret_n + 1);
-	for (size_t i = 0; i < *ret_n; i++)
-		(*ret)[i] = (struct datasource_table_info){g.cells[3 * i], g.cells[3 * i + 1], g.cells[3 * i + 2]};
-	return 0;
+	return code ? code : datasource__grid_tables(&g, ret, ret_n);
 }
 
 static int my_columns(struct datasource_conn *conn, struct arena *a, struct str schema, struct str table,
@@ -459,23 +453,7 @@ static int my_columns(struct datasource_conn *conn, struct arena *a, struct str 
 		    " WHERE table_schema = coalesce(?, database()) AND table_name = ? ORDER BY ordinal_position"),
 		params, 2, deadline_ms, &g, err);
 
-	if (code)
-		return code;
-	*ret_n = g.n / g.width;
-	*ret = ARENA_ARRAY(a, struct datasource_column_info, *ret_n + 1);
-	for (size_t i = 0; i < *ret_n; i++) {
-		const struct str *c = g.cells + 8 * i;
-
-		(*ret)[i] = (struct datasource_column_info){.name = c[0],
-							    .type = c[1],
-							    .comment = c[2],
-							    .def = c[3].p ? c[3] : STR(""),
-							    .size = datasource__cell_int(c[4]),
-							    .scale = datasource__cell_int(c[5]),
-							    .nullable = str_is(c[6], "1"),
-							    .primary_key = str_is(c[7], "1")};
-	}
-	return 0;
+	return code ? code : datasource__grid_columns(&g, ret, ret_n);
 }
 
 static int my_describe(struct datasource_conn *conn, struct arena *a, struct str sql, int64_t deadline_ms,

@@ -543,13 +543,7 @@ static int pg_tables(struct datasource_conn *conn, struct arena *a, struct str p
 		" AND has_schema_privilege(n.oid, 'USAGE') ORDER BY 1, 2"),
 		params, 1, deadline_ms, &g, err);
 
-	if (code)
-		return code;
-	*ret_n = g.n / g.width;
-	*ret = ARENA_ARRAY(a, struct datasource_table_info, *ret_n + 1);
-	for (size_t i = 0; i < *ret_n; i++)
-		(*ret)[i] = (struct datasource_table_info){g.cells[3 * i], g.cells[3 * i + 1], g.cells[3 * i + 2]};
-	return 0;
+	return code ? code : datasource__grid_tables(&g, ret, ret_n);
 }
 
 static int pg_columns(struct datasource_conn *conn, struct arena *a, struct str schema, struct str table,
@@ -574,23 +568,7 @@ static int pg_columns(struct datasource_conn *conn, struct arena *a, struct str 
 		" ORDER BY pg_table_is_visible(c.oid) DESC, n.nspname LIMIT 1) ORDER BY a.attnum"),
 		(struct str[]){params[0], params[1], params[1]}, 3, deadline_ms, &g, err);
 
-	if (code)
-		return code;
-	*ret_n = g.n / g.width;
-	*ret = ARENA_ARRAY(a, struct datasource_column_info, *ret_n + 1);
-	for (size_t i = 0; i < *ret_n; i++) {
-		const struct str *c = g.cells + 8 * i;
-
-		(*ret)[i] = (struct datasource_column_info){.name = c[0],
-							    .type = c[1],
-							    .comment = c[2],
-							    .def = c[3],
-							    .size = datasource__cell_int(c[4]),
-							    .scale = datasource__cell_int(c[5]),
-							    .nullable = str_is(c[6], "1"),
-							    .primary_key = datasource__cell_int(c[7]) > 0};
-	}
-	return 0;
+	return code ? code : datasource__grid_columns(&g, ret, ret_n);
 }
 
 static void describe_columns(const PGresult *result, struct arena *a, struct datasource_column_info **ret,

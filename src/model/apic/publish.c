@@ -240,17 +240,11 @@ static void fill_api(struct arena *a, const struct apic_api *def, struct pub_api
 	fill_backend_params(a, def, api);
 }
 
-/* *ret_found: the environment serves the API. */
-static int read_api(struct model *m, struct str env_id, struct str api_id, struct pub_api *api, bool *ret_found)
+/* What serves_sql and debug_sql select. *ret_found: there is such a row. */
+static int read_api(struct model *m, const char *sql, struct str a, struct str b, struct pub_api *api, bool *ret_found)
 {
 	struct store_rows *rows;
-	int rc = store_query(m->tx, &m->err, &rows,
-			     "SELECT p.group_id, p.env_id, e.name, p.instance_id, i.project_id, p.version_id, p.path,"
-			     " v.backend_address, v.backend_path, v.doc FROM api_publish p"
-			     " JOIN api_version v ON v.id = p.version_id JOIN instance i ON i.id = p.instance_id"
-			     " JOIN api_env e ON e.instance_id = p.instance_id AND e.id = p.env_id"
-			     " WHERE p.api_id = ? AND p.env_id = ?",
-			     "ss", api_id, env_id);
+	int rc = store_query(m->tx, &m->err, &rows, sql, b.p ? "ss" : "s", a, b);
 
 	if (rc)
 		return rc;
@@ -270,6 +264,13 @@ static int read_api(struct model *m, struct str env_id, struct str api_id, struc
 	return store_done(&rows, &m->err);
 }
 
+/* The definition that an environment serves. */
+static const char serves_sql[] =
+	"SELECT p.group_id, p.env_id, e.name, p.instance_id, i.project_id, p.version_id, p.path, v.backend_address,"
+	" v.backend_path, v.doc FROM api_publish p JOIN api_version v ON v.id = p.version_id"
+	" JOIN instance i ON i.id = p.instance_id"
+	" JOIN api_env e ON e.instance_id = p.instance_id AND e.id = p.env_id WHERE p.api_id = ? AND p.env_id = ?";
+
 static int project_api(struct model *m, struct pub_batch *batch, struct str key)
 {
 	struct pub_api api = {.retries = -1};
@@ -278,7 +279,7 @@ static int project_api(struct model *m, struct pub_batch *batch, struct str key)
 	bool found;
 
 	split(key, &env_id, &api_id, &none);
-	int rc = read_api(m, env_id, api_id, &api, &found);
+	int rc = read_api(m, serves_sql, api_id, env_id, &api, &found);
 
 	if (rc || !found)
 		return rc ? rc : put(m, batch, "api", key, NULL);
@@ -293,35 +294,11 @@ const struct publish_kind publish_api = {
 	.all = "SELECT env_id || '/' || api_id FROM api_publish ORDER BY api_id, env_id",
 };
 
-/* What is debugged is answered to nobody who does not know the environment's name, and needs no other credential. */
-static int read_debug(struct model *m, struct str stage, struct pub_api *api, bool *ret_found)
-{
-	struct store_rows *rows;
-	int rc = store_query(
-		m->tx, &m->err, &rows,
-		"SELECT d.group_id, d.id, d.env_name, a.instance_id, i.project_id, d.path, d.backend_address,"
-		" d.backend_path, d.doc FROM api_debug d JOIN api a ON a.id = d.api_id"
-		" JOIN instance i ON i.id = a.instance_id WHERE d.id = ?",
-		"s", stage);
-
-	if (rc)
-		return rc;
-	*ret_found = store_next(rows);
-	if (*ret_found) {
-		api->group_id = store_str(rows, 0, m->arena);
-		api->env_id = store_str(rows, 1, m->arena);
-		api->env_name = store_str(rows, 2, m->arena);
-		api->instance_id = store_str(rows, 3, m->arena);
-		api->project_id = store_str(rows, 4, m->arena);
-		api->path = store_str(rows, 5, m->arena);
-		api->address = store_str(rows, 6, m->arena);
-		api->backend_path = store_str(rows, 7, m->arena);
-		fill_api(m->arena, store_doc(rows, 8, &doc_apic_api, m->arena), api);
-		api->auth = PUB_AUTH_NONE;
-		api->app_code = false;
-	}
-	return store_done(&rows, &m->err);
-}
+/* What is debugged has no version. */
+static const char debug_sql[] =
+	"SELECT d.group_id, d.id, d.env_name, a.instance_id, i.project_id, NULL, d.path, d.backend_address,"
+	" d.backend_path, d.doc FROM api_debug d JOIN api a ON a.id = d.api_id"
+	" JOIN instance i ON i.id = a.instance_id WHERE d.id = ?";
 
 static int project_debug(struct model *m, struct pub_batch *batch, struct str key)
 {
@@ -333,10 +310,13 @@ static int project_debug(struct model *m, struct pub_batch *batch, struct str ke
 	split(key, &stage, &group_id, &api_id);
 	struct str api_key = arena_fmt(m->arena, "%.*s/%.*s", STR_FMT(stage), STR_FMT(api_id));
 	struct str route_key = arena_fmt(m->arena, "%.*s/%.*s", STR_FMT(group_id), STR_FMT(stage));
-	int rc = read_debug(m, stage, &api, &found);
+	int rc = read_api(m, debug_sql, stage, STR_NONE, &api, &found);
 
 	if (rc)
 		return rc;
+	/* It is answered to nobody who does not know the environment's name, and needs no other credential. */
+	api.auth = PUB_AUTH_NONE;
+	api.app_code = false;
 	if (!found) {
 		rc = put(m, batch, "api", api_key, NULL);
 		return rc ? rc : put(m, batch, "route", route_key, NULL);

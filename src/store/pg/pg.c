@@ -594,21 +594,7 @@ static int room(struct store *store, struct err *err)
 }
 
 const struct store_engine store__pg = {
-	.open = open_store,
-	.close = close_store,
-	.begin = begin,
-	.commit = commit,
-	.rollback = end,
-	.exec = exec,
-	.query = query,
-	.next = next,
-	.done = done,
-	.is_null = is_null,
-	.get_int = get_int,
-	.get_str = get_str,
-	.script = script,
-	.reserve = reserve,
-	.room = room,
+	STORE_ENGINE_FUNCTIONS,
 	.migrated_sql = "SELECT COUNT(*) FROM pg_class WHERE oid = to_regclass('schema_migration')",
 	.pg = true,
 };

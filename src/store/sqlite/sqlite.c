@@ -457,21 +457,7 @@ static int room(struct store *store, struct err *err)
 }
 
 const struct store_engine store__sqlite = {
-	.open = open_store,
-	.close = close_store,
-	.begin = begin,
-	.commit = commit,
-	.rollback = end,
-	.exec = exec,
-	.query = query,
-	.next = next,
-	.done = done,
-	.is_null = is_null,
-	.get_int = get_int,
-	.get_str = get_str,
-	.script = script,
-	.reserve = reserve,
-	.room = room,
+	STORE_ENGINE_FUNCTIONS,
 	.migrated_sql = "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = 'schema_migration'",
 	.pg = false,
 };

@@ -26,6 +26,20 @@ static void test_hex(void **state)
 	assert_false(enc_unhex(a, STR("-1"), &s));
 }
 
+static void test_xml_text(void **state)
+{
+	struct buf b;
+
+	buf_init(&b, 1024);
+	enc_xml_text(&b, STR("a<b>&c\r\n\t\x01\x7f\xc3\xa4\"'"));
+	assert_true(str_is(buf_view(&b), "a&lt;b&gt;&amp;c&#13;\n\t\x7f\xc3\xa4\"'"));
+	buf_reset(&b);
+	enc_xml_text(&b, STR("a\xff"));
+	enc_xml_text(&b, STR_NONE);
+	assert_int_equal(b.n, 0);
+	buf_done(&b);
+}
+
 static void test_base64(void **state)
 {
 	/* RFC 4648, section 10 */
@@ -115,7 +129,7 @@ static void test_utf8(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_hex), cmocka_unit_test(test_base64),
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_hex), cmocka_unit_test(test_xml_text), cmocka_unit_test(test_base64),
 					   cmocka_unit_test(test_percent), cmocka_unit_test(test_utf8)};
 
 	a = arena_new(1 << 20);
