@@ -248,11 +248,13 @@ void mqs_handle_create_partitions(struct mqs_request *rq)
 
 /* ---- log directories ---- */
 
-static bool wanted(const struct kafka_describe_log_dirs_req *in, struct str topic)
+/* Whether a partition is asked for; -1: any of the topic. */
+static bool wanted(const struct kafka_describe_log_dirs_req *in, struct str topic, int32_t part)
 {
 	for (int32_t i = 0; i < in->topics.n; i++)
-		if (str_eq(in->topics.v[i].topic, topic))
-			return true;
+		for (int32_t k = 0; k < in->topics.v[i].partitions.n && str_eq(in->topics.v[i].topic, topic); k++)
+			if (part == -1 || in->topics.v[i].partitions.v[k] == part)
+				return true;
 	return in->topics.n < 0;
 }
 
@@ -285,19 +287,21 @@ void mqs_handle_describe_log_dirs(struct mqs_request *rq)
 	for (size_t i = 0; i < n; i++) {
 		struct mqs_parts *parts = atomic_load(&v[i]->parts);
 
-		if (!wanted(in, v[i]->name))
+		if (!wanted(in, v[i]->name, -1))
 			continue;
 		struct kafka_describe_log_dirs_res_topic *t = &r->topics.v[r->topics.n++];
 
 		t->name = v[i]->name;
-		t->partitions.n = parts->n;
+		t->partitions.n = 0;
 		t->partitions.v = KAFKA_ARRAY(rq->arena, kafka_describe_log_dirs_res_partition, (size_t)parts->n);
 		for (int32_t k = 0; k < parts->n; k++) {
 			struct plog_info info;
 
+			if (!wanted(in, t->name, k))
+				continue;
 			plog_info(parts->v[k]->log, &info);
-			t->partitions.v[k].partition_index = k;
-			t->partitions.v[k].partition_size = info.bytes;
+			t->partitions.v[t->partitions.n].partition_index = k;
+			t->partitions.v[t->partitions.n++].partition_size = info.bytes;
 		}
 	}
 	mqs_answer(rq, res);
