@@ -2,6 +2,7 @@
 #include "client.h"
 
 #include "base/mem.h"
+#include "kafka/batch.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -9,6 +10,7 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { ANSWER_S = 30, FRAME_MAX = 64 << 20 };
@@ -236,4 +238,76 @@ int client_partitions(struct client *c, const char *topic)
 		n = res->topics.v[0].error_code ? -1000 - res->topics.v[0].error_code : res->topics.v[0].partitions.n;
 	arena_free(a);
 	return n;
+}
+
+static void make_batch(struct buf *out)
+{
+	struct kafka_builder kb;
+	char value[100];
+
+	memset(value, 'x', sizeof(value));
+	kafka_builder_init(&kb, 1 << 20);
+	if (kafka_builder_add(&kb, (int64_t)time(NULL) * 1000, STR("key"), (struct str){value, sizeof(value)}, NULL, 0))
+		abort();
+	kb.head.producer_id = -1;
+	kb.head.producer_epoch = -1;
+	kb.head.base_sequence = -1;
+	if (kafka_builder_finish(&kb, KAFKA_CODEC_NONE, KAFKA_LEVEL_DEFAULT, out))
+		abort();
+	kafka_builder_done(&kb);
+}
+
+int client_produce(struct client *c, const char *topic, int32_t n)
+{
+	struct arena *a = arena_new(64 << 20);
+	struct kafka_produce_req *req = KAFKA_NEW(a, kafka_produce_req);
+	struct kafka_produce_req_topic_data *t = KAFKA_ARRAY(a, kafka_produce_req_topic_data, 1);
+	struct buf batch;
+	int code = -1;
+
+	buf_init(&batch, 1 << 20);
+	make_batch(&batch);
+	t->name = str_of(topic);
+	t->partition_data.n = n;
+	t->partition_data.v = KAFKA_ARRAY(a, kafka_produce_req_partition_data, (size_t)n);
+	for (int32_t i = 0; i < n; i++) {
+		t->partition_data.v[i].index = i;
+		t->partition_data.v[i].records = buf_view(&batch);
+	}
+	req->acks = -1;
+	req->timeout_ms = 30000;
+	req->topic_data.v = t;
+	req->topic_data.n = 1;
+	struct kafka_produce_res *res = client_call(c, KAFKA_API_PRODUCE, 9, req, a);
+
+	if (res && res->responses.n == 1 && res->responses.v[0].partition_responses.n == n)
+		for (int32_t i = code = 0; i < n && code == 0; i++)
+			code = res->responses.v[0].partition_responses.v[i].error_code;
+	buf_done(&batch);
+	arena_free(a);
+	return code;
+}
+
+struct str client_fetch(struct client *c, const char *topic, int32_t partition, int64_t offset, struct arena *a)
+{
+	struct kafka_fetch_req *req = KAFKA_NEW(a, kafka_fetch_req);
+	struct kafka_fetch_req_topic *t = KAFKA_ARRAY(a, kafka_fetch_req_topic, 1);
+
+	t->topic = str_of(topic);
+	t->partitions.v = KAFKA_ARRAY(a, kafka_fetch_req_partition, 1);
+	t->partitions.n = 1;
+	t->partitions.v[0].partition = partition;
+	t->partitions.v[0].fetch_offset = offset;
+	t->partitions.v[0].current_leader_epoch = -1;
+	t->partitions.v[0].partition_max_bytes = 4 << 20;
+	req->replica_id = -1;
+	req->max_bytes = 4 << 20;
+	req->session_epoch = -1;
+	req->topics.v = t;
+	req->topics.n = 1;
+	struct kafka_fetch_res *res = client_call(c, KAFKA_API_FETCH, 11, req, a);
+
+	if (!res || res->responses.n != 1 || res->responses.v[0].partitions.n != 1)
+		return STR_NONE;
+	return res->responses.v[0].partitions.v[0].records;
 }

@@ -34,6 +34,11 @@ int client_delete_topic(struct client *c, const char *name);
 int client_offset(struct client *c, const char *topic, int32_t partition, bool stable, int64_t *ret);
 /* Committed offset, -1 when there is none. */
 int client_committed(struct client *c, const char *group, const char *topic, int32_t partition, int64_t *ret);
+/* One record to each of the first n partitions of a topic, acks=all. The first error of a partition. */
+int client_produce(struct client *c, const char *topic, int32_t n);
+/* Records from an offset on, uncommitted ones too; points into the client's buffer. Empty
+ * with an error or without an answer. */
+struct str client_fetch(struct client *c, const char *topic, int32_t partition, int64_t offset, struct arena *arena);
 /* Partitions of a topic, or a negative error. */
 int client_partitions(struct client *c, const char *topic);
 

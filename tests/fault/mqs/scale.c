@@ -2,8 +2,6 @@
 #include "broker.h"
 #include "ledger.h"
 
-#include "kafka/batch.h"
-
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -57,64 +55,15 @@ static const char *topic_name(int i)
 	return name;
 }
 
-static void make_batch(struct buf *out)
-{
-	struct kafka_builder kb;
-	char value[100];
-
-	memset(value, 'x', sizeof(value));
-	kafka_builder_init(&kb, 1 << 20);
-	if (kafka_builder_add(&kb, (int64_t)time(NULL) * 1000, STR("key"), (struct str){value, sizeof(value)}, NULL, 0))
-		abort();
-	kb.head.producer_id = -1;
-	kb.head.producer_epoch = -1;
-	kb.head.base_sequence = -1;
-	if (kafka_builder_finish(&kb, KAFKA_CODEC_NONE, KAFKA_LEVEL_DEFAULT, out))
-		abort();
-	kafka_builder_done(&kb);
-}
-
-/* One record to each partition of a topic. */
-static void produce(int topic, struct str batch)
-{
-	struct arena *a = arena_new(64 << 20);
-	struct kafka_produce_req *req = KAFKA_NEW(a, kafka_produce_req);
-	struct kafka_produce_req_topic_data *t = KAFKA_ARRAY(a, kafka_produce_req_topic_data, 1);
-
-	t->name = str_of(topic_name(topic));
-	t->partition_data.n = n_parts;
-	t->partition_data.v = KAFKA_ARRAY(a, kafka_produce_req_partition_data, (size_t)n_parts);
-	for (int32_t i = 0; i < n_parts; i++) {
-		t->partition_data.v[i].index = i;
-		t->partition_data.v[i].records = batch;
-	}
-	req->acks = -1;
-	req->timeout_ms = 30000;
-	req->topic_data.v = t;
-	req->topic_data.n = 1;
-	struct kafka_produce_res *res = client_call(&broker.admin, KAFKA_API_PRODUCE, 9, req, a);
-
-	if (!res || res->responses.n != 1 || res->responses.v[0].partition_responses.n != n_parts)
-		wrong("produce to %s: no answer", topic_name(topic));
-	for (int32_t i = 0; i < n_parts; i++)
-		if (res->responses.v[0].partition_responses.v[i].error_code)
-			wrong("produce to %s-%d: error %d", topic_name(topic), i,
-			      res->responses.v[0].partition_responses.v[i].error_code);
-	arena_free(a);
-}
-
 static void produce_all(void)
 {
-	struct buf batch;
-
-	buf_init(&batch, 1 << 20);
-	make_batch(&batch);
 	int64_t began = now_us();
+	int code;
 
 	for (int i = 0; i < n_topics; i++)
-		produce(i, buf_view(&batch));
+		if ((code = client_produce(&broker.admin, topic_name(i), n_parts)) != 0)
+			wrong("produce to %s: error %d", topic_name(i), code);
 	show("produce_ms", (double)(now_us() - began) / 1000);
-	buf_done(&batch);
 }
 
 static void expect_end(int64_t want)
