@@ -73,11 +73,11 @@ struct plog_segment {
 	atomic_llong used_ms;
 	bool torn;         /* bytes behind size could not be cut off; writer */
 	bool sealed;
-	pthread_mutex_t lock; /* index[], loaded */
+	pthread_mutex_t lock; /* index[]; to change the three below, which are looked at without it */
 	struct plog_index index[INDEX_KINDS];
-	uint32_t txn_n;    /* entries of the txn index, known also when it is not loaded */
-	bool loaded;       /* index[] is complete in memory or mapped */
-	bool saved;        /* its files are written */
+	atomic_uint txn_n; /* entries of the txn index, known also when it is not loaded */
+	atomic_bool loaded; /* index[] is complete in memory or mapped */
+	atomic_bool saved; /* its files are written */
 	uint32_t indexed_pos; /* position of the last offset entry; writer */
 };
 

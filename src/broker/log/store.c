@@ -438,7 +438,7 @@ int plog_store_delete(struct plog_store *store, struct plog *p)
 	pthread_mutex_unlock(&store->lock);
 	if (mine)
 		remove_tree(store, gone);
-	pthread_mutex_unlock(&p->writer);
+	plog__writer_unlock(p);
 	if (!mine)
 		return PLOG_GONE;
 	plog__waiters_fail(p, PLOG_GONE);
@@ -473,7 +473,7 @@ static void save_indexes(struct plog *p)
 		else if (p->segs[i]->sealed)
 			break;
 	}
-	pthread_mutex_unlock(&p->writer);
+	plog__writer_unlock(p);
 }
 
 /* A partition that could not be opened is tried again: the disk may have come back. */
@@ -511,7 +511,7 @@ static void reopen(struct plog *p)
 		}
 		plog_unref(fresh);
 	}
-	pthread_mutex_unlock(&p->writer);
+	plog__writer_unlock(p);
 }
 
 static void keep(struct plog *p, int64_t now_ms, int64_t mono)
@@ -533,7 +533,7 @@ static void keep(struct plog *p, int64_t now_ms, int64_t mono)
 		pthread_mutex_lock(&p->writer);
 		if (p->producers_loaded)
 			plog__producers_expire(&p->producers, now_ms - store->cfg.producer_expiry_ms);
-		pthread_mutex_unlock(&p->writer);
+		plog__writer_unlock(p);
 	}
 	bool crowded = atomic_load(&store->open_files) > (int)store->cfg.open_files_max;
 

@@ -450,5 +450,5 @@ void plog__heal(struct plog *p)
 	}
 	j.dir = false;
 	job_end(&j, rc);
-	pthread_mutex_unlock(&p->writer);
+	plog__writer_unlock(p);
 }
