@@ -13,7 +13,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#define MAX_BODY ((size_t)4 << 20) /* 2 MiB of messages, escaped, with what is around them */
+#define MAX_BODY ((size_t)5 << 20) /* 2 MiB of messages, escaped, with what is around them */
 
 struct program {
 	struct arena *arena;

@@ -11,12 +11,12 @@ struct str rest_handler_make(struct arena *a, const struct rest_handler *h)
 				       (long long)h->delivery, (long long)h->session));
 }
 
-/* The next number; leading zeros would give one message several names. */
+/* The next number; signs and leading zeros would give one message several names. */
 static bool number(struct str *rest, long long max, long long *ret)
 {
 	struct str part = rest->p ? str_cut(rest, '#') : STR_NONE;
 
-	return part.n && (part.p[0] != '0' || part.n == 1) && str_to_int(part, 0, max, ret);
+	return part.n && part.p[0] != '-' && (part.p[0] != '0' || part.n == 1) && str_to_int(part, 0, max, ret);
 }
 
 bool rest_handler_read(struct arena *a, struct str text, struct rest_handler *ret)

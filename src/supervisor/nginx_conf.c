@@ -123,7 +123,7 @@ static void gateway_part(struct buf *b, const struct home *home, const struct ng
 	        s->max_body, s->gateway_https_port ? s->gateway_https_port : 443, s->app_code_plain ? "on" : "off");
 }
 
-/* The REST interface of message integration. Bodies and answers are kept here until they are whole, so that slow clients
+/* The REST interface of message integration. Bodies and answers are kept here until they are whole: slow clients cost
  * no thread behind. */
 static void mqs_part(struct buf *b, const struct home *home, const struct nginx_settings *s)
 {
@@ -131,7 +131,7 @@ static void mqs_part(struct buf *b, const struct home *home, const struct nginx_
 		return;
 	buf_fmt(b, "upstream mqs_rest { server \"unix:%s/mqs-rest.sock\"; keepalive 32; }\nserver {\n", home->dir);
 	listen_at(b, s->mqs_address, s->mqs_rest_port, " ssl http2");
-	buf_cstr(b, "client_max_body_size 4m;\n"
+	buf_cstr(b, "client_max_body_size 5m;\n"
 		    "location /v1/topic/ {\n"
 		    "\tproxy_pass http://mqs_rest;\n"
 		    "\tproxy_http_version 1.1;\n"

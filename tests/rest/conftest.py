@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The platform with message integration, on its own broker and on Apache Kafka."""
 import itertools
+import re
 import subprocess
 
 import pytest
 
 from lib.apic import PUBLIC, ok
+from lib.appiad import UnixConnection
 from lib.kafka import start_apache_kafka
 from lib.mqs_api import TOPICS
 from lib.platform import Platform
@@ -58,11 +60,16 @@ class App:
 class Messages:
     """A running platform, the address of its Kafka, and what scenarios make in it."""
 
-    def __init__(self, engine):
-        self.engine = engine
+    TOPICS = TOPICS
+
+    def __init__(self, engine, env=None):
+        """engine: 'embedded', 'apache', or the address of a Kafka."""
         self.kafka = start_apache_kafka() if engine == 'apache' else None
-        self.platform = Platform(mqs=self.kafka.address if self.kafka else True, env={'APPIA_MQS_REST_IDLE': '5s'})
-        self.address = self.kafka.address if self.kafka else f'127.0.0.1:{self.platform.ports["MQS"]}'
+        self.address = self.kafka.address if self.kafka else engine
+        self.platform = Platform(mqs=engine == 'embedded' or self.address,
+                                 env={'APPIA_MQS_REST_IDLE': '5s', **(env or {})})
+        if engine == 'embedded':
+            self.address = f'127.0.0.1:{self.platform.ports["MQS"]}'
 
     def app(self, name=None):
         return App(self, name or f'app {next(numbers)}')
@@ -83,6 +90,15 @@ class Messages:
                               check=False)
         assert done.returncode == 0, done.stderr.decode(errors='replace')
         return done.stdout.decode()
+
+    def metric(self, name):
+        connection = UnixConnection(self.platform.home + '/mqs-rest.sock', timeout=10)
+        try:
+            connection.request('GET', '/metrics')
+            text = connection.getresponse().read().decode()
+        finally:
+            connection.close()
+        return int(re.search(rf'^appia_mqs_rest_{name} (\d+)$', text, re.M).group(1))
 
     def stop(self):
         self.platform.stop()

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What holds when processes die, Kafka is away, and when there are too many."""
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from lib.apic import ok, refused
+from lib.appiad import wait_for
+from lib.mqs import Mqs
+from rest.conftest import Messages
+
+
+def contents(got):
+    return [m['message']['content'] for m in got]
+
+
+def restart(messages):
+    """kill -9 of the REST interface; the supervisor starts it again."""
+    old = messages.platform.children()['appia-mqs-rest']
+    os.kill(old, signal.SIGKILL)
+    wait_for(lambda: messages.platform.children().get('appia-mqs-rest', old) != old, 30, 'the next process')
+
+    def up():
+        return messages.platform.rest('GET', '/v1/topic/t/group/g/messages').status == 401
+    wait_for(up, 30, 'the REST interface')
+
+
+def test_killed(messages, owner):
+    """What was acknowledged is not given again, in order or not; what was not is."""
+    topic = messages.topic(owner)
+    owner.produce(topic, *'abcdefgh')
+    got = owner.take(topic, 8, ack_wait=300)
+    assert owner.ack(topic, [got[0], got[1]]) == {'success': 2, 'fail': 0}
+    assert owner.ack(topic, [got[6], got[3]]) == {'success': 2, 'fail': 0}
+    restart(messages)
+    assert owner.ack(topic, got[:3]) == {'success': 0, 'fail': 3}  # of the process before
+    again = owner.take(topic, 4)
+    assert contents(again) == ['c', 'e', 'f', 'h']
+    assert owner.ack(topic, [again[2], again[0]]) == {'success': 2, 'fail': 0}
+    restart(messages)
+    again = owner.take(topic, 2)
+    assert contents(again) == ['e', 'h']
+    assert owner.ack(topic, again) == {'success': 2, 'fail': 0} and owner.nothing(topic)
+    restart(messages)
+    owner.produce(topic, 'i')
+    assert contents(owner.take(topic, 1)) == ['i']
+
+
+def test_nothing_is_lost_by_kills(messages, owner):
+    """Producers and consumers go on through kills; all that was stored is acknowledged in the end."""
+    topic, stored, done, stop = messages.topic(owner, 2), set(), set(), threading.Event()
+
+    def write():
+        n = 0
+        while not stop.wait(0 if len(stored) - len(done) < 50 else 0.05):
+            if len(stored) - len(done) >= 50:
+                continue
+            n += 1
+            body = {'messages': [{'content': f'{n}', 'id': f'{n}'}]}
+            try:
+                r = owner.call('POST', f'/v1/topic/{topic}/messages', body)
+                if r.status == 200 and r.json[0]['state'] == 'success':
+                    stored.add(f'{n}')
+            except OSError:
+                pass
+
+    def read():
+        while not stop.is_set() or stored - done:
+            try:
+                r = owner.call('GET', f'/v1/topic/{topic}/group/g/messages?time_wait=1&ack_wait=5')
+                got = r.json if r.status == 200 else []
+                for m in got:
+                    if owner.ack(topic, [m])['success']:
+                        done.add(m['message']['content'])
+            except (OSError, AssertionError):
+                pass
+    threads = [threading.Thread(target=f, daemon=True) for f in (write, read, read)]
+    for t in threads:
+        t.start()
+    for _ in range(3):
+        before = len(done)
+        wait_for(lambda: len(done) > before + 20, 60, 'messages that go through')
+        restart(messages)
+    stop.set()
+    for t in threads:
+        t.join(90)
+    assert not stored - done and len(stored) > 60
+
+
+def test_left_and_joined_again(messages, owner):
+    """A group that nobody asked for was left; what was acknowledged out of order is still known."""
+    topic = messages.topic(owner)
+    owner.produce(topic, *'abcd')
+    got = owner.take(topic, 4, ack_wait=1)
+    assert owner.ack(topic, [got[2], got[0]]) == {'success': 2, 'fail': 0}
+    wait_for(lambda: messages.metric('consumers') == 0, 60, 'the REST interface to leave its groups')
+    assert contents(owner.take(topic, 2)) == ['b', 'd']
+
+
+@pytest.fixture(scope='module')
+def alone():
+    """A platform whose Kafka can be stopped and started again."""
+    broker = Mqs()
+    m = Messages(broker.address, env={'APPIA_MQS_REST_CONNECTIONS': '8', 'APPIA_MQS_REST_GROUPS': '2'})
+    m.broker = broker
+    yield m
+    m.stop()
+    if broker.process.poll() is None:
+        broker.stop()
+    broker.remove()
+
+
+@pytest.fixture(scope='module')
+def user(alone):
+    return alone.app('user')
+
+
+def test_kafka_is_away(alone, user):
+    topic = alone.topic(user)
+    user.produce(topic, 'before', 'more')
+    got = user.take(topic, 2)
+    alone.broker.kill()
+    body = {'messages': [{'content': 'x', 'id': '1'}]}
+    acks = {'messages': [{'handler': got[0]['handler'], 'status': 'success'}]}
+    for method, path, what in (('POST', f'/v1/topic/{topic}/messages', body),
+                               ('POST', f'/v1/topic/{topic}/group/g/messages', acks),
+                               ('GET', f'/v1/topic/{topic}/group/g/messages?time_wait=30', None),
+                               ('GET', f'/v1/topic/{topic}/group/new/messages?time_wait=30', None)):
+        start = time.monotonic()
+        r = user.call(method, path, what)
+        refused(r, 503, 'APPIA.0503', 'The message broker is unavailable')
+        assert r.headers['retry-after'] == '1' and time.monotonic() - start < 20
+    alone.broker.start()
+    wait_for(lambda: user.call('POST', f'/v1/topic/{topic}/messages', body).status == 200, 30, 'a message')
+
+    def acknowledged():
+        # A handler holds through all of it, as long as the process and its place in the group.
+        some = user.call('GET', f'/v1/topic/{topic}/group/g/messages?time_wait=1&ack_wait=2')
+        return some.status == 200 and any(user.ack(topic, [m])['success'] for m in some.json)
+    wait_for(acknowledged, 60, 'an acknowledgement')
+
+
+def test_waiting_requests_do_not_stop_others(alone, user):
+    topic, times = alone.topic(user), []
+    assert user.nothing(topic)
+
+    def wait():
+        start = time.monotonic()
+        assert user.consume(topic, time_wait=5) == []
+        times.append(time.monotonic() - start)
+    threads = [threading.Thread(target=wait) for _ in range(7)]
+    for t in threads:
+        t.start()
+    start = time.monotonic()
+    assert user.produce(alone.topic(user), 'x') == ['success']
+    assert time.monotonic() - start < 4
+    for t in threads:
+        t.join(60)
+    # Six may wait; the seventh is told at once that there is nothing.
+    assert sorted(t > 4 for t in times) == [False] + [True] * 6
+
+
+def test_number_of_groups_is_bounded(alone, user):
+    topic = alone.topic(user)
+    user.produce(topic, 'a')
+    wait_for(lambda: alone.metric('groups') == 0, 60, 'the groups of the scenarios before')
+    held = [user.take(topic, 1, g, ack_wait=300) for g in ('one', 'two')]
+    r = user.call('GET', f'/v1/topic/{topic}/group/three/messages')
+    refused(r, 429, 'APPIA.0429')
+    assert user.ack(topic, held[0], 'one') == {'success': 1, 'fail': 0}
+    assert contents(user.take(topic, 1, 'three')) == ['a']  # in the place of the one that nobody needs
+    assert user.ack(topic, held[1], 'two') == {'success': 1, 'fail': 0}
+
+
+def test_stops_while_requests_wait():
+    broker = Mqs()
+    m = Messages(broker.address)
+    user, got = m.app('user'), []
+    topic = m.topic(user)
+    assert user.nothing(topic)
+    thread = threading.Thread(target=lambda: got.append(user.call(
+        'GET', f'/v1/topic/{topic}/group/g/messages?time_wait=30').status))
+    thread.start()
+    wait_for(lambda: m.metric('waiting') == 1, 10, 'the waiting request')
+    start = time.monotonic()
+    m.stop()
+    assert time.monotonic() - start < 10
+    thread.join(30)
+    assert got and got[0] in (200, 503)
+    broker.stop()
+    broker.remove()
+
+
+def test_a_topic_made_anew(messages, owner):
+    topic = messages.topic(owner)
+    owner.produce(topic, *'abc')
+    owner.ack(topic, owner.take(topic, 3))
+    ok(messages.platform.call('DELETE', messages.TOPICS, query={'name': topic}))
+    ok(messages.platform.call('POST', messages.TOPICS, {'name': topic, 'app_id': owner.id, 'access_policy': 'all',
+                                                        'partition': 1}))
+    wait_for(lambda: owner.produce(topic, 'new') == ['success'], 30, 'the topic')
+    got = []
+
+    def arrived():
+        got.extend(owner.consume(topic, time_wait=1))
+        return 'new' in contents(got)
+    wait_for(arrived, 60, 'the message')
