@@ -17,7 +17,8 @@
 
 struct settings {
 	const char *socket, *published, *key;
-	long long connections, pool, pool_idle_seconds, deadline_ms, script_cpu_ms, script_memory_mib, max_rows;
+	long long connections, pool, pool_idle_seconds, deadline_ms;
+	long long script_cpu_ms, script_memory_mib, memory_mib, max_rows;
 	bool allow_private_networks;
 };
 
@@ -33,6 +34,7 @@ static const struct number {
 	NUMBER("deadline-ms", deadline_ms, 1, 3600000),
 	NUMBER("script-cpu-ms", script_cpu_ms, 1, 600000),
 	NUMBER("script-memory", script_memory_mib, 1, 4096),
+	NUMBER("memory", memory_mib, 1, 1048576),
 	NUMBER("max-rows", max_rows, 1, 10000000),
 };
 
@@ -40,7 +42,7 @@ static int usage(void)
 {
 	fprintf(stderr, "usage: appia-worker --socket PATH [--published DIR] [--key FILE] [--connections N]\n"
 	                "  [--pool N] [--pool-idle SECONDS] [--deadline-ms MS] [--script-cpu-ms MS]\n"
-	                "  [--script-memory MIB] [--max-rows N] [--allow-private-networks 0|1]\n");
+	                "  [--script-memory MIB] [--memory MIB] [--max-rows N] [--allow-private-networks 0|1]\n");
 	return 2;
 }
 
@@ -72,7 +74,7 @@ static bool read_arguments(struct settings *s, int argc, char **argv)
 		{"key", 1, NULL, 0},           {"allow-private-networks", 1, NULL, 0},
 		{"connections", 1, NULL, 0},   {"pool", 1, NULL, 0},
 		{"pool-idle", 1, NULL, 0},     {"deadline-ms", 1, NULL, 0},
-		{"script-cpu-ms", 1, NULL, 0}, {"script-memory", 1, NULL, 0},
+		{"script-cpu-ms", 1, NULL, 0}, {"script-memory", 1, NULL, 0}, {"memory", 1, NULL, 0},
 		{"max-rows", 1, NULL, 0},      {NULL, 0, NULL, 0},
 	};
 	int c, index;
@@ -84,14 +86,15 @@ static bool read_arguments(struct settings *s, int argc, char **argv)
 }
 
 /* Memory that one step of a script asks for is bounded by the address space; sanitizers need all of it. The published
- * state is mapped later and each connection has a stack. */
+ * state is mapped later, each connection has a stack, and buffers of bodies are up to twice as large as these. */
 static int limit_memory(const struct settings *s, struct err *err)
 {
 #ifdef __SANITIZE_ADDRESS__
 	return 0;
 #else
 	return script_process_limit(
-		MAP_BYTES + ((size_t)(s->connections * (s->script_memory_mib + STACK_MIB) + 1024) << 20), err);
+		MAP_BYTES + ((size_t)(s->connections * (s->script_memory_mib + STACK_MIB) + 2 * s->memory_mib + 1024)
+	                     << 20), err);
 #endif
 }
 
@@ -107,8 +110,8 @@ static int serve(const struct settings *s, const struct sign_keyring *keys, stru
 		&(struct livedata_server_options){.ld = ld, .pool = pool, .deadline_ms = s->deadline_ms});
 	struct httpd *httpd = NULL;
 	int code = httpd_start(&(struct httpd_options){.socket_path = s->socket, .max_body = 16 << 20,
-		.max_connections = (unsigned)s->connections, .idle_seconds = 300, .handler = livedata_server_handle,
-		.ctx = server}, &httpd, err);
+		.memory_max = (size_t)s->memory_mib << 20, .max_connections = (unsigned)s->connections,
+		.idle_seconds = 300, .handler = livedata_server_handle, .ctx = server}, &httpd, err);
 	if (!code && chmod(s->socket, 0600) != 0)
 		code = err_set(err, ERR_APPIA_0500, "the socket's mode cannot be set");
 	if (!code) {
@@ -126,7 +129,7 @@ static int serve(const struct settings *s, const struct sign_keyring *keys, stru
 int main(int argc, char **argv)
 {
 	struct settings s = {.connections = 256, .pool = 32, .pool_idle_seconds = 60, .deadline_ms = 60000,
-	                     .script_cpu_ms = 10000, .script_memory_mib = 64, .max_rows = 10000};
+	                     .script_cpu_ms = 10000, .script_memory_mib = 64, .memory_mib = 256, .max_rows = 10000};
 	struct sign_keyring *keys = NULL;
 	struct err err = {0};
 

@@ -7,6 +7,7 @@
 #include <microhttpd.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 
 /* Private to this folder. */
 struct httpd {
@@ -18,8 +19,9 @@ struct httpd {
 	sem_t free_slots; /* connections that may still be opened */
 
 	pthread_mutex_t lock; /* for the two below */
-	pthread_cond_t idle;  /* running became 0 */
-	unsigned running;     /* handlers, up to the last byte of their reply */
+	pthread_cond_t idle; /* running became 0 */
+	unsigned running; /* handlers, up to the last byte of their reply */
+	atomic_size_t memory; /* of long bodies */
 	bool stopping;
 };
 
@@ -30,11 +32,12 @@ struct conn {
 	struct buf body;
 	struct httpd_request req;
 	struct httpd_reply reply;
-	size_t received;
-	bool started;   /* the library has called back for this request */
-	bool too_large; /* the rest of the body is read and dropped, then comes 413 */
-	bool counted;   /* in httpd.running */
-	bool close;     /* after this reply */
+	size_t received, length; /* of the body; length as announced, 0: not known */
+	size_t charged; /* in httpd.memory */
+	int refused; /* error code: the rest of the body is read and dropped, then this is said; 0: none */
+	bool started; /* the library has called back for this request */
+	bool counted; /* in httpd.running */
+	bool close; /* after this reply */
 };
 
 struct conn *conn_new(struct httpd *httpd);

@@ -14,6 +14,7 @@
 #define HEAD_MAX ((size_t)64 << 10) /* request line and headers; also the read buffer for bodies */
 #define BACKLOG 511
 #define DEFAULT_CONNECTIONS 256
+#define DEFAULT_MEMORY ((size_t)256 << 20)
 #define LIBRARY_LIMIT 1000000u /* ours counts: see accept_loop() */
 
 /* A socket file that nobody listens on any more may be replaced. */
@@ -42,7 +43,7 @@ static int listen_at(const char *path, int *ret_fd, struct err *err)
 
 	if (n == 0 || n >= sizeof(addr.sun_path))
 		return err_set_text(err, ERR_APPIA_0500, "the path of the socket is longer than %zu bytes",
-		                    sizeof(addr.sun_path) - 1);
+				    sizeof(addr.sun_path) - 1);
 	memcpy(addr.sun_path, path, n);
 	if (!stale(&addr))
 		return err_set_text(err, ERR_APPIA_0500, "the socket is in use by another process");
@@ -84,7 +85,7 @@ static void *on_target(void *cls, const char *uri, struct MHD_Connection *m)
 }
 
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *m, const char *url, const char *method,
-                                  const char *version, const char *data, size_t *n, void **request)
+				  const char *version, const char *data, size_t *n, void **request)
 {
 	return conn_request(*request, m, method, data, n);
 }
@@ -129,17 +130,14 @@ static void *accept_loop(void *arg)
 static bool start_threads(struct httpd *h)
 {
 	unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC |
-	                 MHD_USE_NO_LISTEN_SOCKET;
+			 MHD_USE_NO_LISTEN_SOCKET;
 
-	h->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, h,
-	                             MHD_OPTION_NOTIFY_CONNECTION, on_connection, h,
-	                             MHD_OPTION_URI_LOG_CALLBACK, on_target, h,
-	                             MHD_OPTION_NOTIFY_COMPLETED, on_completed, h,
-	                             MHD_OPTION_UNESCAPE_CALLBACK, no_unescape, h,
-	                             MHD_OPTION_CONNECTION_LIMIT, LIBRARY_LIMIT,
-	                             MHD_OPTION_CONNECTION_TIMEOUT, h->options.idle_seconds,
-	                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, HEAD_MAX,
-	                             MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+	h->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, h, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
+				     h, MHD_OPTION_URI_LOG_CALLBACK, on_target, h, MHD_OPTION_NOTIFY_COMPLETED,
+				     on_completed, h, MHD_OPTION_UNESCAPE_CALLBACK, no_unescape, h,
+				     MHD_OPTION_CONNECTION_LIMIT, LIBRARY_LIMIT, MHD_OPTION_CONNECTION_TIMEOUT,
+				     h->options.idle_seconds, MHD_OPTION_CONNECTION_MEMORY_LIMIT, HEAD_MAX,
+				     MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
 	if (!h->daemon)
 		return false;
 	if (pthread_create(&h->acceptor, NULL, accept_loop, h) == 0)
@@ -168,6 +166,10 @@ int httpd_start(const struct httpd_options *options, struct httpd **ret, struct 
 	struct httpd *h = mem_zalloc(sizeof(*h));
 
 	h->options = *options;
+	if (!h->options.memory_max)
+		h->options.memory_max = DEFAULT_MEMORY;
+	if (h->options.max_body > h->options.memory_max && h->options.max_body > HTTPD_SMALL_BODY)
+		h->options.max_body = h->options.memory_max; /* it would never fit */
 	h->path = mem_strdup(options->socket_path);
 	h->fd = fd;
 	pthread_mutex_init(&h->lock, NULL);

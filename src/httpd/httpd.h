@@ -21,15 +21,15 @@ struct httpd_form_part {
 
 struct httpd_request {
 	struct str method, target; /* target: path, still percent-encoded, without query */
-	struct str query;          /* raw, without '?' ; STR_NONE when there is none */
+	struct str query; /* raw, without '?' ; STR_NONE when there is none */
 	const struct httpd_pair *headers;
 	size_t n_headers;
-	struct str body;     /* whole, p never NULL; bounded by httpd_options.max_body (413 above) */
+	struct str body; /* whole, p never NULL; bounded by httpd_options.max_body (413 above) */
 	struct arena *arena; /* of this request: goes, with all of the above, when the reply is sent */
 };
 
 struct httpd_reply {
-	int status;              /* 200..599; anything else is answered 500 */
+	int status; /* 200..599; anything else is answered 500 */
 	struct str content_type; /* STR_NONE: no such header */
 	struct httpd_pair headers[16];
 	size_t n_headers;
@@ -40,11 +40,16 @@ struct httpd_reply {
  * have no body. All strings of the reply must live as long as the request's arena. */
 typedef void httpd_handler(void *ctx, const struct httpd_request *req, struct httpd_reply *reply);
 
+/* Bodies up to here are always taken: max_connections bounds them. Longer ones count in full, from the request's head
+ * to the end of its reply; one that does not fit in memory_max is answered 503 with Retry-After. */
+#define HTTPD_SMALL_BODY ((size_t)256 << 10)
+
 struct httpd_options {
 	const char *socket_path; /* created 0660, a stale one is replaced */
 	size_t max_body;
 	unsigned max_connections; /* 0: 256; peers above it wait */
-	unsigned idle_seconds;    /* a peer silent for so long is hung up on; 0: never */
+	unsigned idle_seconds; /* a peer silent for so long is hung up on; 0: never */
+	size_t memory_max; /* bytes of all bodies beyond HTTPD_SMALL_BODY that are under way; 0: 256 MiB */
 	httpd_handler *handler; /* called on the connection's thread */
 	void *ctx;
 };

@@ -9,7 +9,6 @@
 
 #define ARENA_MAX ((size_t)256 << 20)
 #define REPLY_MAX ((size_t)64 << 20)
-#define KEEP_MAX ((size_t)256 << 10)   /* buffer an idle connection may hold */
 #define DISCARD_MAX ((size_t)64 << 20) /* read beyond the limit so that the peer gets to see the 413 */
 
 struct conn *conn_new(struct httpd *httpd)
@@ -23,8 +22,32 @@ struct conn *conn_new(struct httpd *httpd)
 	return c;
 }
 
+/* Whether a body of n bytes fits beside the others. */
+static bool charge(struct conn *c, size_t n)
+{
+	struct httpd *h = c->httpd;
+
+	if (n <= HTTPD_SMALL_BODY || n <= c->charged)
+		return true;
+	size_t more = n - c->charged, used = atomic_fetch_add(&h->memory, more);
+
+	if (used + more > h->options.memory_max) {
+		atomic_fetch_sub(&h->memory, more);
+		return false;
+	}
+	c->charged = n;
+	return true;
+}
+
+static void uncharge(struct conn *c)
+{
+	atomic_fetch_sub(&c->httpd->memory, c->charged);
+	c->charged = 0;
+}
+
 void conn_free(struct conn *c)
 {
+	uncharge(c);
 	buf_done(&c->body);
 	buf_done(&c->reply.body);
 	arena_free(c->arena);
@@ -33,7 +56,7 @@ void conn_free(struct conn *c)
 
 static void shrink(struct buf *b)
 {
-	if (b->cap > KEEP_MAX)
+	if (b->cap > HTTPD_SMALL_BODY) /* what an idle connection may hold */
 		buf_done(b);
 	buf_reset(b);
 }
@@ -43,12 +66,14 @@ void conn_reset(struct conn *c)
 	arena_reset(c->arena);
 	shrink(&c->body);
 	shrink(&c->reply.body);
+	uncharge(c);
 	c->req = (struct httpd_request){.arena = c->arena};
 	c->reply.status = 0;
 	c->reply.content_type = STR_NONE;
 	c->reply.n_headers = 0;
-	c->received = 0;
-	c->started = c->too_large = c->close = false;
+	c->received = c->length = 0;
+	c->refused = 0;
+	c->started = c->close = false;
 }
 
 void conn_target(struct conn *c, const char *uri)
@@ -87,7 +112,7 @@ static void error_reply(struct conn *c, int code)
 
 	/* The catalogue's messages need no escapes. */
 	buf_fmt(&c->reply.body, "{\"error_code\":\"%s\",\"error_msg\":\"%s\",\"request_id\":\"%.*s\"}", row->code,
-	        row->message, STR_FMT(id));
+		row->message, STR_FMT(id));
 }
 
 static void add_header(struct conn *c, struct MHD_Response *r, struct str name, struct str value)
@@ -129,6 +154,8 @@ static enum MHD_Result refuse(struct conn *c, struct MHD_Connection *m, int code
 {
 	c->close = true; /* what follows on this connection may be a body nobody read */
 	error_reply(c, code);
+	if (code == ERR_APPIA_0503_MEMORY)
+		httpd_reply_header(&c->reply, STR("Retry-After"), STR("1"));
 	return queue(c, m);
 }
 
@@ -145,19 +172,42 @@ static enum MHD_Result begin(struct conn *c, struct MHD_Connection *m, const cha
 
 	if (text.p && !str_to_int(text, 0, INT64_MAX, &length))
 		return refuse(c, m, ERR_APPIA_0413);
-	c->too_large = (unsigned long long)length > c->httpd->options.max_body;
-	if (c->too_large && (unsigned long long)length > c->httpd->options.max_body + DISCARD_MAX)
+	if ((unsigned long long)length > c->httpd->options.max_body + DISCARD_MAX)
 		return refuse(c, m, ERR_APPIA_0413);
+	c->length = (size_t)length;
+	if (c->length > c->httpd->options.max_body)
+		c->refused = ERR_APPIA_0413;
+	else if (!charge(c, c->length))
+		c->refused = ERR_APPIA_0503_MEMORY;
 	return MHD_YES;
+}
+
+/* Of unknown length, a body is charged with what its buffer may take. */
+static size_t expected(const struct conn *c)
+{
+	size_t max = c->httpd->options.max_body;
+
+	if (c->length || c->received <= c->charged)
+		return c->length;
+	return c->received > max / 2 ? max : 2 * c->received;
 }
 
 static enum MHD_Result collect(struct conn *c, const char *data, size_t n)
 {
 	c->received += n;
-	if (!c->too_large)
+	if (!c->refused && c->received > c->httpd->options.max_body)
+		c->refused = ERR_APPIA_0413;
+	else if (!c->refused && !charge(c, expected(c)))
+		c->refused = ERR_APPIA_0503_MEMORY;
+	if (c->refused) {
+		buf_done(&c->body);
+		uncharge(c);
+	} else {
+		buf_reserve(&c->body, c->length > c->body.n ? c->length - c->body.n : 0);
 		buf_add(&c->body, data, n);
-	if (c->body.failed)
-		c->too_large = true;
+		if (c->body.failed)
+			c->refused = ERR_APPIA_0413;
+	}
 	return c->received > c->httpd->options.max_body + DISCARD_MAX ? MHD_NO : MHD_YES;
 }
 
@@ -175,8 +225,8 @@ static enum MHD_Result handle(struct conn *c, struct MHD_Connection *m)
 {
 	const struct httpd_options *o = &c->httpd->options;
 
-	if (c->too_large)
-		return refuse(c, m, ERR_APPIA_0413);
+	if (c->refused)
+		return refuse(c, m, c->refused);
 	if (!count(c))
 		return refuse(c, m, ERR_APPIA_0503);
 	c->req.body = buf_view(&c->body);

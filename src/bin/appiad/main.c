@@ -152,6 +152,7 @@ static int serve(struct daemon *d, struct err *err)
 	struct httpd_options options = {
 		.socket_path = in_home(d, "run/appiad.sock", path, sizeof(path)),
 		.max_body = MAX_BODY,
+		.memory_max = (size_t)conf_int(d->conf, CONF_MANAGEMENT_MEMORY),
 		.max_connections = 512,
 		.idle_seconds = 120,
 		.handler = api_serve,

@@ -129,7 +129,8 @@ static void test_utf8(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_hex), cmocka_unit_test(test_xml_text), cmocka_unit_test(test_base64),
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_hex), cmocka_unit_test(test_xml_text),
+	                                   cmocka_unit_test(test_base64),
 					   cmocka_unit_test(test_percent), cmocka_unit_test(test_utf8)};
 
 	a = arena_new(1 << 20);

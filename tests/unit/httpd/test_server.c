@@ -100,7 +100,7 @@ static const char *talk(const char *request, size_t n)
 
 static int start(void **state)
 {
-	struct httpd_options options = {path, MAX_BODY, 8, 5, handler, &server};
+	struct httpd_options options = {path, MAX_BODY, 8, 5, 0, handler, &server};
 	struct err err;
 
 	return httpd_start(&options, &server, &err);
@@ -272,6 +272,81 @@ static void test_connection_limit(void **state)
 	}
 }
 
+#define LONG ((size_t)1 << 20)
+
+/* A request with a body of n bytes, of which the last few are not sent yet; returns the socket. */
+static int half(const char *target, size_t n, bool chunked)
+{
+	char head[160], *body = mem_alloc(n);
+	int fd = dial();
+
+	memset(body, 'x', n);
+	snprintf(head, sizeof(head),
+		 chunked ? "POST %s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n%zx\r\n"
+			 : "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n\r\n",
+		 target, n);
+	say(fd, head, strlen(head));
+	say(fd, body, n - 4);
+	free(body);
+	return fd;
+}
+
+static void finish(int fd, bool chunked, int status, const char *header)
+{
+	size_t got = 0;
+	ssize_t r;
+
+	say(fd, "last\r\n0\r\n\r\n", chunked ? 11 : 4);
+	shutdown(fd, SHUT_WR);
+	while (got < sizeof(answer) - 1 && (r = recv(fd, answer + got, sizeof(answer) - 1 - got, 0)) > 0)
+		got += (size_t)r;
+	answer[got] = '\0';
+	close(fd);
+	assert_status(answer, status);
+	assert_has(answer, header);
+}
+
+/* Reads one reply's first line, waiting until the server has taken the request. */
+static bool taken(size_t n)
+{
+	int fd = half("/none", n, false);
+
+	say(fd, "last", 4);
+	assert_true(recv(fd, answer, 12, MSG_WAITALL) == 12);
+	close(fd);
+	return memcmp(answer, "HTTP/1.1 204", 12) == 0;
+}
+
+/* Long bodies share a bound; short ones are always taken. */
+static void test_memory(void **state)
+{
+	struct httpd_options options = {path, 4 * LONG, 8, 5, 3 * LONG, handler, &server};
+	struct err err;
+
+	assert_int_equal(httpd_start(&options, &server, &err), 0);
+	for (int round = 0; round < 3; round++) {
+		int one = half("/none", LONG, false), two = half("/none", LONG + LONG / 2, false);
+
+		while (taken(LONG))
+			usleep(1000); /* until both are there */
+		finish(half("/none", LONG, false), false, 503, "Retry-After: 1\r\n");
+		assert_has(answer, "APPIA.0503");
+		finish(half("/none", LONG, true), true, 503, "Retry-After: 1\r\n");
+		assert_true(taken(HTTPD_SMALL_BODY));
+		assert_true(taken(LONG / 2));
+		/* Given back at the end, and when the peer goes. */
+		finish(one, false, 204, "X-Ok: 1");
+		close(two);
+		while (!taken(2 * LONG + LONG / 2))
+			usleep(1000);
+		finish(half("/none", LONG, true), true, 204, "X-Ok: 1");
+	}
+	/* What would never fit is too large at any time. */
+	finish(half("/none", 3 * LONG + 1, false), false, 413, "APPIA.0413");
+	finish(half("/none", 3 * LONG + 1, true), true, 413, "APPIA.0413");
+	stop(NULL);
+}
+
 static void *stopper(void *arg)
 {
 	httpd_stop(server);
@@ -313,7 +388,7 @@ static void test_stop_waits(void **state)
 
 static void test_socket_file(void **state)
 {
-	struct httpd_options options = {path, MAX_BODY, 8, 5, handler, &server};
+	struct httpd_options options = {path, MAX_BODY, 8, 5, 0, handler, &server};
 	struct httpd *second = NULL;
 	struct stat st;
 	struct err err;
@@ -353,7 +428,8 @@ int main(void)
 		cmocka_unit_test(test_limits),           cmocka_unit_test(test_lost_peers),
 		cmocka_unit_test(test_connection_limit),
 	};
-	const struct CMUnitTest alone[] = {cmocka_unit_test(test_stop_waits), cmocka_unit_test(test_socket_file)};
+	const struct CMUnitTest alone[] = {cmocka_unit_test(test_memory), cmocka_unit_test(test_stop_waits),
+					   cmocka_unit_test(test_socket_file)};
 
 	if (!mkdtemp(dir))
 		return 1;
