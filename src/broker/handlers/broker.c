@@ -151,6 +151,10 @@ void mqs_broker_free(struct mqs_broker *b)
 	X(DESCRIBE_LOG_DIRS, WORKER, describe_log_dirs)                                                                \
 	X(SASL_AUTHENTICATE, WORKER, sasl_authenticate)                                                                \
 	X(CREATE_PARTITIONS, WORKER, create_partitions)                                                                \
+	X(CREATE_DELEGATION_TOKEN, WORKER, create_delegation_token)                                                    \
+	X(RENEW_DELEGATION_TOKEN, WORKER, renew_delegation_token)                                                      \
+	X(EXPIRE_DELEGATION_TOKEN, WORKER, expire_delegation_token)                                                    \
+	X(DESCRIBE_DELEGATION_TOKEN, WORKER, describe_delegation_token)                                                \
 	X(DELETE_GROUPS, LOOP, delete_groups)                                                                          \
 	X(ELECT_LEADERS, WORKER, elect_leaders)                                                                        \
 	X(INCREMENTAL_ALTER_CONFIGS, WORKER, incremental_alter_configs)                                                \

@@ -193,7 +193,7 @@ struct mqs_ip_quota {
 	double rate;
 };
 
-enum { ACL_TOPIC = 2, ACL_GROUP = 3, ACL_CLUSTER = 4, ACL_TXN = 5 };
+enum { ACL_TOPIC = 2, ACL_GROUP = 3, ACL_CLUSTER = 4, ACL_TXN = 5, ACL_TOKEN = 6, ACL_USER = 7 };
 enum {
 	OP_ANY = 1,
 	OP_ALL = 2,
@@ -206,7 +206,9 @@ enum {
 	OP_CLUSTER_ACTION = 9,
 	OP_DESCRIBE_CONFIGS = 10,
 	OP_ALTER_CONFIGS = 11,
-	OP_IDEMPOTENT_WRITE = 12
+	OP_IDEMPOTENT_WRITE = 12,
+	OP_CREATE_TOKENS = 13,
+	OP_DESCRIBE_TOKENS = 14
 };
 
 struct mqs_broker_options {
@@ -222,6 +224,7 @@ struct mqs_broker_options {
 	int32_t fetch_sessions_max;
 };
 
+struct mqs_token;
 struct mqs_usage;
 
 struct mqs_broker {
@@ -259,6 +262,8 @@ struct mqs_broker {
 	size_t n_quotas, cap_quotas;
 	struct mqs_ip_quota *ip_quotas;
 	size_t n_ip_quotas;
+	struct mqs_token *tokens;
+	size_t n_tokens;
 	atomic_bool have_quotas, have_request_quotas, have_ip_quotas;
 	pthread_mutex_t usage_lock;
 	int64_t usage_swept_ms;
@@ -418,5 +423,9 @@ MQS_HANDLER(describe_client_quotas);
 MQS_HANDLER(alter_client_quotas);
 MQS_HANDLER(describe_user_scram_credentials);
 MQS_HANDLER(alter_user_scram_credentials);
+MQS_HANDLER(create_delegation_token);
+MQS_HANDLER(renew_delegation_token);
+MQS_HANDLER(expire_delegation_token);
+MQS_HANDLER(describe_delegation_token);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/enc.h"
-#include "broker/handlers/broker.h"
+#include "broker/handlers/tokens.h"
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -24,7 +24,8 @@ struct key {
 /* An exchange under way. */
 struct scram {
 	struct key stored, server;
-	bool known;
+	bool known, by_token;
+	int64_t expiry_ms; /* of the token */
 	char user[256], app_id[64];
 	struct buf first; /* client-first-message-bare ',' server-first-message */
 	struct buf nonce;
@@ -106,7 +107,8 @@ static bool stored_credential(struct mqs_broker *b, struct arena *a, struct str 
 	return found;
 }
 
-static void welcome(struct mqs_request *rq, struct str user, struct str app_id)
+/* expiry_ms: of the token that was used, or 0. */
+static void welcome(struct mqs_request *rq, struct str user, struct str app_id, int64_t expiry_ms)
 {
 	struct mqs_broker *b = mqs_broker(rq);
 	struct mqs_peer *p = mqs_peer(rq);
@@ -118,6 +120,9 @@ static void welcome(struct mqs_request *rq, struct str user, struct str app_id)
 	p->authenticated = true;
 	if (b->options.sasl_lifetime_ms)
 		p->expires_ms = clock_now_ms() + b->options.sasl_lifetime_ms;
+	p->by_token = expiry_ms > 0;
+	if (p->by_token && (!b->options.sasl_lifetime_ms || expiry_ms < p->expires_ms))
+		p->expires_ms = expiry_ms;
 }
 
 static void forget(struct mqs_peer *p)
@@ -169,7 +174,7 @@ static bool plain(struct mqs_request *rq, struct str message)
 			    : plain_stored(rq, user, password);
 
 	if (good)
-		welcome(rq, user, app_id);
+		welcome(rq, user, app_id, 0);
 	return good;
 }
 
@@ -215,11 +220,60 @@ static struct str made_salt(struct mqs_broker *b, struct arena *a, struct str us
 	return arena_str(a, (struct str){(const char *)k.b, 16});
 }
 
+static bool wants_token(struct str extensions)
+{
+	while (extensions.p)
+		if (str_is(str_cut(&extensions, ','), "tokenauth=true"))
+			return true;
+	return false;
+}
+
+/* False when the peer is somebody else already. An unknown name goes on, to fail at the end. */
+static bool by_name(struct mqs_request *rq, struct scram *s, struct str user, struct mqs_scram *cred)
+{
+	struct mqs_broker *b = mqs_broker(rq);
+	struct mqs_peer *p = mqs_peer(rq);
+	struct str secret, app_id = STR_NONE;
+
+	snprintf(s->user, sizeof(s->user), "%.*s", STR_FMT(user));
+	if (mqs_app_secret(b, rq->arena, user, &secret, &app_id)) {
+		derive(p->mechanism, secret, cred->salt, ITERATIONS, &s->stored, &s->server);
+		snprintf(s->app_id, sizeof(s->app_id), "%.*s", STR_FMT(app_id));
+		s->known = true;
+	} else if (stored_credential(b, rq->arena, user, p->mechanism, cred) &&
+		   cred->stored_key.n == size_of(p->mechanism) && cred->server_key.n == size_of(p->mechanism)) {
+		memcpy(s->stored.b, cred->stored_key.p, cred->stored_key.n);
+		memcpy(s->server.b, cred->server_key.p, cred->server_key.n);
+		s->known = true;
+	}
+	return same_user(p, user);
+}
+
+/* As by_name(), with the name of a token. A token of an application ends with the application. */
+static bool by_token(struct mqs_request *rq, struct scram *s, struct str id, struct str salt)
+{
+	struct mqs_broker *b = mqs_broker(rq);
+	struct mqs_peer *p = mqs_peer(rq);
+	struct token_login login;
+	struct str secret, app_id = STR_NONE;
+
+	if (!token_login(b, rq->arena, id, &login))
+		return !p->authenticated;
+	if (login.app && !mqs_app_secret(b, rq->arena, login.owner, &secret, &app_id))
+		return !p->authenticated;
+	derive(p->mechanism, login.password, salt, ITERATIONS, &s->stored, &s->server);
+	snprintf(s->user, sizeof(s->user), "%.*s", STR_FMT(login.owner));
+	snprintf(s->app_id, sizeof(s->app_id), "%.*s", STR_FMT(app_id));
+	s->expiry_ms = login.expiry_ms;
+	s->known = true;
+	return same_user(p, login.owner);
+}
+
 static bool scram_first(struct mqs_request *rq, struct str message, struct str *ret_answer)
 {
 	struct mqs_peer *p = mqs_peer(rq);
 	struct mqs_broker *b = mqs_broker(rq);
-	struct str rest = message, name, user, nonce, secret, app_id = STR_NONE;
+	struct str rest = message, name, user, nonce;
 	struct mqs_scram cred = {.iterations = ITERATIONS};
 
 	/* "n,," or "y,,", with an authorization identity that is ignored as Kafka does */
@@ -233,7 +287,7 @@ static bool scram_first(struct mqs_request *rq, struct str message, struct str *
 	struct str bare = rest;
 
 	if (!field(&rest, 'n', &name) || !field(&rest, 'r', &nonce) || !unescape(rq->arena, name, &user) ||
-	    user.n > 255 || nonce.n == 0 || !same_user(p, user))
+	    user.n > 255 || nonce.n == 0)
 		return false;
 	struct scram *s = mem_zalloc(sizeof(*s));
 
@@ -241,18 +295,10 @@ static bool scram_first(struct mqs_request *rq, struct str message, struct str *
 	buf_init(&s->nonce, 4096);
 	p->sasl_state = s;
 	p->free_state = scram_free;
-	snprintf(s->user, sizeof(s->user), "%.*s", STR_FMT(user));
 	cred.salt = made_salt(b, rq->arena, user);
-	if (mqs_app_secret(b, rq->arena, user, &secret, &app_id)) {
-		derive(p->mechanism, secret, cred.salt, ITERATIONS, &s->stored, &s->server);
-		snprintf(s->app_id, sizeof(s->app_id), "%.*s", STR_FMT(app_id));
-		s->known = true;
-	} else if (stored_credential(b, rq->arena, user, p->mechanism, &cred) &&
-		   cred.stored_key.n == size_of(p->mechanism) && cred.server_key.n == size_of(p->mechanism)) {
-		memcpy(s->stored.b, cred.stored_key.p, cred.stored_key.n);
-		memcpy(s->server.b, cred.server_key.p, cred.server_key.n);
-		s->known = true;
-	}
+	s->by_token = wants_token(rest);
+	if (!(s->by_token ? by_token(rq, s, user, cred.salt) : by_name(rq, s, user, &cred)))
+		return false;
 	buf_str(&s->nonce, nonce);
 	buf_str(&s->nonce,
 		rnd_text(rq->arena, NONCE, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"));
@@ -271,8 +317,8 @@ static bool nonce_fits(struct str nonce, struct str whole)
 {
 	struct str own = str_sub(whole, 0, whole.n - NONCE);
 
-	return str_eq(nonce, whole) || (nonce.n == own.n + whole.n && str_starts(nonce, own) &&
-					str_eq(str_sub(nonce, own.n, nonce.n), whole));
+	return str_eq(nonce, whole) ||
+	       (nonce.n == own.n + whole.n && str_starts(nonce, own) && str_eq(str_sub(nonce, own.n, nonce.n), whole));
 }
 
 static bool scram_final(struct mqs_request *rq, struct str message, struct str *ret_answer)
@@ -305,7 +351,7 @@ static bool scram_final(struct mqs_request *rq, struct str message, struct str *
 	struct key server = hmac(p->mechanism, bytes(&s->server, p->mechanism), auth);
 
 	*ret_answer = arena_fmt(rq->arena, "v=%.*s", STR_FMT(enc_base64(rq->arena, bytes(&server, p->mechanism))));
-	welcome(rq, str_of(s->user), s->app_id[0] ? str_of(s->app_id) : STR_NONE);
+	welcome(rq, str_of(s->user), s->app_id[0] ? str_of(s->app_id) : STR_NONE, s->expiry_ms);
 	return true;
 }
 
@@ -353,7 +399,7 @@ void mqs_handle_sasl_authenticate(struct mqs_request *rq)
 		rq->last = true;
 		atomic_fetch_add(&mqs_server_stats(b->server)->auth_failures, 1);
 	} else if (p->mechanism == PLAIN || was_final) {
-		res->session_lifetime_ms = b->options.sasl_lifetime_ms;
+		res->session_lifetime_ms = p->expires_ms ? p->expires_ms - clock_now_ms() : 0;
 		forget(p);
 		p->mechanism = NONE;
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
 #include "broker/handlers/quota.h"
+#include "broker/handlers/tokens.h"
 #include "json/json.h"
 
 #include <stdio.h>
@@ -309,6 +310,8 @@ void mqs_security_replay(struct mqs_broker *b, struct str key, struct str value)
 		mqs_quota_replay(b, str_sub(key, 6, key.n), value);
 	else if (str_starts(key, STR("quota-ip/")))
 		mqs_ip_quota_replay(b, str_sub(key, 9, key.n), value);
+	else if (str_starts(key, STR("token/")))
+		token_replay(b, str_sub(key, 6, key.n), value);
 	pthread_rwlock_unlock(&b->security);
 }
 
@@ -331,6 +334,7 @@ void mqs_security_close(struct mqs_broker *b)
 	free(b->acls);
 	free(b->scram);
 	mqs_quotas_free(b);
+	tokens_free(b);
 	pub_close(b->pub);
 	sign_keyring_free(b->keys);
 }
@@ -447,10 +451,11 @@ static int acl_create(struct mqs_request *rq, const struct kafka_create_acls_req
 			      .principal = c->principal,
 			      .host = c->host};
 
-	*ret_text = STR("a rule needs a resource of type topic, group, cluster or transactional id, a literal or "
-			"prefixed name, a user, an operation, and to allow or to deny");
-	if (acl.resource < ACL_TOPIC || acl.resource > ACL_TXN || (acl.pattern != 3 && acl.pattern != 4) ||
-	    acl.operation < OP_ALL || acl.operation > OP_IDEMPOTENT_WRITE ||
+	*ret_text = STR(
+		"a rule needs a resource of type topic, group, cluster, transactional id, token or user, a literal or "
+		"prefixed name, a user, an operation, and to allow or to deny");
+	if (acl.resource < ACL_TOPIC || acl.resource > ACL_USER || (acl.pattern != 3 && acl.pattern != 4) ||
+	    acl.operation < OP_ALL || acl.operation > OP_DESCRIBE_TOKENS ||
 	    (acl.permission != 2 && acl.permission != 3) || !str_starts(acl.principal, STR("User:")) ||
 	    acl.name.n == 0 || acl.host.n == 0)
 		return KAFKA_ERR_INVALID_REQUEST;

@@ -42,6 +42,7 @@ struct mqs_peer {
 	bool authenticated; /* false: only ApiVersions and SASL requests are served */
 	bool administrator;
 	bool app; /* the user is an application's key */
+	bool by_token; /* somebody who was given a delegation token logged in for the user */
 	char user[256]; /* "ANONYMOUS" without SASL */
 	char app_id[64];
 	char host[INET6_ADDRSTRLEN];
