@@ -628,7 +628,7 @@ static void finish(struct compaction *c, bool good)
 
 bool plog__compact_step(struct plog_store *store, int64_t now_ms, int64_t until_mono_ms)
 {
-	uint32_t todo = store->n / 10 + 2;
+	uint32_t todo = plog__store_count(store) / 10 + 2;
 
 	while (clock_mono_ms() <= until_mono_ms) {
 		struct compaction *c = store->compaction;

@@ -344,6 +344,7 @@ struct plog_store {
 	uint32_t compact_at;
 };
 
+uint32_t plog__store_count(struct plog_store *store); /* partitions, about */
 /* All of it or -1 (errno); a short write counts as no space. */
 int plog__write(int fd, const void *p, size_t n, int64_t pos);
 int plog__read_at(int fd, void *p, size_t n, int64_t pos); /* 0, or -1 also at the end of the file */

@@ -448,6 +448,15 @@ int plog_store_delete(struct plog_store *store, struct plog *p)
 
 /* ---- housekeeping ---- */
 
+uint32_t plog__store_count(struct plog_store *store)
+{
+	pthread_mutex_lock(&store->lock);
+	uint32_t n = store->n;
+
+	pthread_mutex_unlock(&store->lock);
+	return n;
+}
+
 /* Closes files of a partition that were not used for long. */
 static void close_idle(struct plog *p, int64_t mono, int64_t idle)
 {
@@ -549,7 +558,7 @@ bool plog_store_step(struct plog_store *store, int64_t now_ms, int budget_ms)
 {
 	int64_t mono = clock_mono_ms(), until = mono + budget_ms;
 	/* A tenth of the partitions per call: each is looked at about once a second. */
-	uint32_t todo = store->n / 10 + 2;
+	uint32_t todo = plog__store_count(store) / 10 + 2;
 
 	for (; todo && clock_mono_ms() <= until; todo--) {
 		size_t at = store->step_at;
