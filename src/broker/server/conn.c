@@ -232,7 +232,7 @@ static bool parse(struct mqs_conn *c)
 
 static bool readable(const struct mqs_conn *c)
 {
-	return !c->closing && c->queued < PIPELINE && !c->starved && (c->frame || c->rn < RBUF);
+	return !c->closing && !c->parting && c->queued < PIPELINE && !c->starved && (c->frame || c->rn < RBUF);
 }
 
 /* False when the connection must go. */
@@ -298,7 +298,8 @@ static void pump(struct mqs_conn *c)
 static void update(struct mqs_conn *c)
 {
 	bool muted = c->muted_until > 0;
-	int events = (readable(c) && !muted ? UV_READABLE : 0) | (c->want_write ? UV_WRITABLE : 0) | UV_DISCONNECT;
+	int events = (c->parting || (readable(c) && !muted) ? UV_READABLE : 0) | (c->want_write ? UV_WRITABLE : 0) |
+		     UV_DISCONNECT;
 
 	if (c->closing || events == c->events)
 		return;
@@ -308,17 +309,16 @@ static void update(struct mqs_conn *c)
 
 void mqs__conn_go(struct mqs_conn *c)
 {
-	if (c->closing)
+	if (c->closing || c->parting)
 		return;
 	/* A muted peer gets what is under way. */
-	if (c->muted_until && !mqs__conn_flush(c))
-		return;
-	for (size_t before = SIZE_MAX; before != c->rn && !c->muted_until;) {
+	bool open = !c->muted_until || mqs__conn_flush(c);
+
+	for (size_t before = SIZE_MAX; open && before != c->rn && !c->muted_until;) {
 		pump(c);
-		if (!mqs__conn_flush(c))
-			return;
+		open = mqs__conn_flush(c);
 		before = c->rn;
-		if (!parse(c)) {
+		if (open && !parse(c)) {
 			mqs__conn_close(c);
 			return;
 		}
@@ -348,12 +348,26 @@ static bool handshake(struct mqs_conn *c)
 	return false;
 }
 
+/* Of a peer that has got its last answer. */
+static void waste(struct mqs_conn *c)
+{
+	char bytes[4096];
+	ssize_t n = recv(c->fd, bytes, sizeof(bytes), 0);
+
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+		mqs__conn_close(c);
+}
+
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
 	struct mqs_conn *c = poll->data;
 
 	if (status < 0) {
 		mqs__conn_close(c);
+		return;
+	}
+	if (c->parting) {
+		waste(c);
 		return;
 	}
 	if (!handshake(c))

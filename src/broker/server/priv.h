@@ -32,6 +32,7 @@ struct mqs_conn {
 	unsigned refs, handles;
 	int events;
 	bool closing, want_write, starved, pumping, tls_ready;
+	bool parting; /* all is said; waits for the peer to close */
 	SSL *ssl;
 	char *frame; /* a long request under way */
 	size_t frame_n, frame_got, charged;

@@ -11,6 +11,7 @@
 /* An answer is its bytes with slices of log files in between (struct kafka_gather). */
 
 enum { SENT = 0, BLOCKED = -1, BROKEN = -2 };
+enum { PART_MS = 1000 };
 
 /* How much was sent; negative as above. */
 static ssize_t tls_result(struct mqs_conn *c, ssize_t n)
@@ -122,6 +123,10 @@ static void on_unmute(uv_timer_t *t)
 {
 	struct mqs_conn *c = t->data;
 
+	if (c->parting) {
+		mqs__conn_close(c);
+		return;
+	}
 	/* Whatever the clock says: the loop's time lags behind it, so timers fire early, and there is no other call. */
 	c->muted_until = 0;
 	mqs__conn_go(c);
@@ -135,6 +140,17 @@ static void mute(struct mqs_conn *c, int32_t ms)
 		return;
 	c->muted_until = until;
 	uv_timer_start(&c->unmute, on_unmute, (uint64_t)ms + 1, 0);
+}
+
+/* Closing a socket while the peer still writes would reset it, and the peer might lose the last answer. */
+static void part(struct mqs_conn *c)
+{
+	if (c->ssl)
+		SSL_shutdown(c->ssl);
+	shutdown(c->fd, SHUT_WR);
+	c->parting = true;
+	c->want_write = false;
+	uv_timer_start(&c->unmute, on_unmute, PART_MS, 0);
 }
 
 bool mqs__conn_flush(struct mqs_conn *c)
@@ -168,7 +184,7 @@ bool mqs__conn_flush(struct mqs_conn *c)
 
 		mqs__request_free(rq);
 		if (last) {
-			mqs__conn_close(c);
+			part(c);
 			return false;
 		}
 		if (pause > 0)
