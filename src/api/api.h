@@ -109,7 +109,6 @@ struct api_tables {
 };
 
 extern const struct api_tables api_tables;          /* spec/api */
-extern const struct api_tables internal_tables;     /* spec/internal */
 
 /* Handlers, by index of the operation; NULL: listed in spec/todo.txt. Apart from the tables, so that a program may use
  * the description without the handlers. */

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Starts appia-worker with published documents of the test's own;
 talks to it as the gateway and the control plane do."""
+import functools
 import http.client
 import json
 import os
@@ -12,9 +13,44 @@ import subprocess
 import tempfile
 import time
 
+import jsonschema
+import yaml
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 BUILD = pathlib.Path(os.environ.get('APPIA_BUILD', ROOT / 'build-dev'))
+
+
+@functools.lru_cache(maxsize=None)
+def internal_spec(name='worker.yaml'):
+    with open(ROOT / 'spec/internal' / name, encoding='utf-8') as f:
+        return yaml.safe_load(f)
+
+
+def resolved(node, file='worker.yaml'):
+    """A schema with what it refers to in its place; closed, so that nothing undescribed passes."""
+    if isinstance(node, list):
+        return [resolved(n, file) for n in node]
+    if not isinstance(node, dict):
+        return node
+    if '$ref' in node:
+        other, path = node['$ref'].split('#')
+        found = internal_spec(other or file)
+        for part in path.strip('/').split('/'):
+            found = found[part]
+        return resolved(found, other or file)
+    done = {k: resolved(v, file) for k, v in node.items()}
+    if 'properties' in done:
+        done.setdefault('additionalProperties', False)
+    return done
+
+
+def check_internal(operation, answer):
+    described = internal_spec()['paths'].get('/internal/' + operation)
+    if described:
+        responses = described['post']['responses']
+        response = resolved(responses.get(str(answer.status), responses['default']))
+        jsonschema.validate(answer.json(), response['content']['application/json']['schema'])
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -90,7 +126,9 @@ class Worker:
             connection.close()
 
     def internal(self, operation, **body):
+        """An internal operation; what it answers is as spec/internal says."""
         answer = self.request('POST', '/internal/' + operation, json.dumps(body))
+        check_internal(operation, answer)
         return answer.status, answer.json()
 
     def call(self, livedata_id, method='GET', path='/', body=None, headers=None):
