@@ -215,6 +215,7 @@ static bool parse(struct mqs_conn *c)
 			c->frame = frame;
 			c->frame_n = n;
 			c->frame_got = have;
+			c->frame_since = clock_mono_ms();
 			at = c->rn;
 			break;
 		}
@@ -395,9 +396,17 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 	mqs__conn_unref(c);
 }
 
+/* Half of the memory for requests is taken, and this one takes some of it for longer than it needs at 1 MB/s. */
+static bool hoards(const struct mqs_conn *c, int64_t now)
+{
+	return c->frame && c->charged &&
+	       atomic_load(&c->server->stats.memory) > c->server->options.memory_max / 2 &&
+	       now - c->frame_since > HOARD_MS + (int64_t)(c->frame_n / 1000);
+}
+
 void mqs__conn_tick(struct mqs_conn *c, int64_t now)
 {
-	if (!c->first && now - c->active_ms > c->server->options.idle_ms) {
+	if ((!c->first && now - c->active_ms > c->server->options.idle_ms) || hoards(c, now)) {
 		mqs__conn_close(c);
 	} else if (c->starved) {
 		c->starved = false;

@@ -15,7 +15,8 @@ enum {
 	SEND_TURN = 2 << 20, /* bytes one connection sends before others have their turn */
 	READ_TURN = 4 << 20,
 	SPARE_ARENAS = 32,
-	TICK_MS = 20
+	TICK_MS = 20,
+	HOARD_MS = 5000 /* a long request may come so much later than its size explains, when memory is short */
 };
 
 struct mqs_conn {
@@ -36,6 +37,7 @@ struct mqs_conn {
 	SSL *ssl;
 	char *frame; /* a long request under way */
 	size_t frame_n, frame_got, charged;
+	int64_t frame_since; /* monotonic ms */
 	struct mqs_request *first, *last;
 	unsigned queued, running;
 	bool produce_only; /* all that run are Produce */
