@@ -701,3 +701,9 @@ def test_log_dirs_acls_and_configs_are_answered(wire, topic):
         fields = {'DescribeQuorum': {'topics': [{'topic_name': '__cluster_metadata', 'partitions': [{'partition_index': 0}]}]},
                   'ListPartitionReassignments': {'topics': None, 'timeout_ms': 1000}}.get(name, {})
         assert wire.call(name, 0, **fields)['error_code'] == 0, name
+
+
+def test_features_cannot_be_changed(wire):
+    for version in (0, 1):
+        answer = wire.call('UpdateFeatures', version, feature_updates=[{'feature': 'made.up', 'max_version_level': 1}])
+        assert error(answer) == 'INVALID_UPDATE_VERSION'

@@ -491,14 +491,14 @@ void mqs_handle_update_features(struct mqs_request *rq)
 		res->error_code = KAFKA_ERR_CLUSTER_AUTHORIZATION_FAILED;
 		n = 0;
 	} else if (n) {
-		res->error_code = KAFKA_ERR_FEATURE_UPDATE_FAILED;
+		res->error_code = KAFKA_ERR_INVALID_UPDATE_VERSION;
 		res->error_message = STR("features follow the program's version");
 	}
 	res->results.n = n;
 	res->results.v = KAFKA_ARRAY(rq->arena, kafka_update_features_res_result, (size_t)n);
 	for (int32_t i = 0; i < n; i++) {
 		res->results.v[i].feature = in->feature_updates.v[i].feature;
-		res->results.v[i].error_code = KAFKA_ERR_FEATURE_UPDATE_FAILED;
+		res->results.v[i].error_code = KAFKA_ERR_INVALID_UPDATE_VERSION;
 	}
 	mqs_answer(rq, res);
 }
