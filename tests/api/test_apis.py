@@ -338,6 +338,10 @@ def test_version_1(road):
     refused(road.call('PUT', v1, {}, query={'action': 'delete'}), 400, 'APIG.2001')
     refused(road.call('PUT', v1, {}, query={'action': 'drop'}), 400, 'APIG.2012')
     refused(road.call('DELETE', f'{v1}/{api}'), 404, 'APIG.3002')
+    other = road.made()['id']
+    r = road.call('DELETE', f'{v1}/{other}')
+    assert r.status == 204 and r.body == b'', r
+    refused(road.call('GET', f'{APIS}/{other}'), 404, 'APIG.3002')
     refused(road.call('POST', f'{v1}/debug/{api}', {'mode': 'DEVELOPER',
             'scheme': 'HTTP', 'method': 'GET', 'path': '/'}), 404, 'APIG.3002')
 
@@ -380,6 +384,11 @@ def test_debugging(tmp_path_factory):
         assert r.json['request'].endswith('\r\n\r\npayload') and r.json['response'].endswith('\r\n\r\ndebugged')
         assert r.json['response'].startswith('HTTP/1.1 200 OK\r\n') and 'X-Answer: yes' in r.json['response']
         assert r.json['latency'] >= 0
+        first = r.json['request']
+        r = road.call('POST', path.replace('/v2/', '/v1/'), body)
+        assert r.status == 200 and set(r.json) == {'request', 'response', 'latency', 'log'}, r
+        assert r.json['request'] == first and r.json['response'].endswith('\r\n\r\ndebugged')
+        assert FakeGateway.seen[-1][:2] == FakeGateway.seen[-2][:2] and FakeGateway.seen[-1][3] == b'payload'
 
         consumer = {'mode': 'CONSUMER', 'scheme': 'HTTP', 'method': 'GET', 'path': '/test/mock'}
         refused(road.call('POST', path, consumer), 404, 'APIG.3015')
