@@ -85,6 +85,7 @@ static int start(struct program *p, const char *home)
 							.max_body = MAX_BODY,
 							.max_connections =
 								(unsigned)conf_int(p->conf, CONF_MQS_REST_CONNECTIONS),
+							.memory_max = (size_t)conf_int(p->conf, CONF_MQS_REST_MEMORY),
 							.idle_seconds = 300,
 							.handler = rest_server_handle,
 							.ctx = p->server},

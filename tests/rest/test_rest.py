@@ -2,13 +2,18 @@
 """Produce, consume and acknowledge by HTTP: what the interface promises when nothing fails."""
 import base64
 import json
+import pathlib
 import threading
 import time
 
 import pytest
+import yaml
 
 from lib.apic import refused
 from lib.appiad import wait_for
+from lib.mqs_api import MQS
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def contents(got):
@@ -168,7 +173,7 @@ def test_bad_messages(owner, topic, body, status, code):
 
 
 def test_largest_request(messages, owner):
-    topic, text = messages.topic(owner), '"' * 1048576
+    topic, text = messages.topic(owner), '"' * 1000000
     assert owner.produce(topic, text, text) == ['success', 'success']
     assert contents(owner.take(topic, 2, max_bytes=2097152)) == [text, text]
 
@@ -215,3 +220,42 @@ def test_errors_are_json(owner, topic):
     r = owner.call('POST', path(topic), b'{')
     assert r.headers['content-type'] == 'application/json'
     assert list(json.loads(r.body)) == ['error_msg', 'error_code', 'request_id']
+
+
+def described(spec, schema, value, where=''):
+    """What a value has and its schema does not allow."""
+    while '$ref' in schema:
+        schema = spec['components']['schemas'][schema['$ref'].rsplit('/', 1)[1]]
+    if schema['type'] == 'array':
+        return [fault for item in value for fault in described(spec, schema['items'], item, where + '[]')]
+    if schema['type'] != 'object':
+        return [] if value in schema.get('enum', [value]) else [where]
+    faults = [f'{where}.{k} is missing' for k in schema['required'] if k not in value]
+    for k, v in value.items():
+        faults += described(spec, schema['properties'][k], v, f'{where}.{k}') if k in schema['properties'] else [
+            f'{where}.{k} is not described']
+    return faults
+
+
+def test_description(messages, owner):
+    with open(ROOT / 'spec/dataplane/mqs_rest.yaml', encoding='utf-8') as f:
+        spec = yaml.safe_load(f)
+    topic, writer = messages.topic(owner), messages.app()
+    messages.allow(topic, writer, 'pub', 'red')
+    messages.kcat('-P', '-t', topic, '-K:', '-H', 'TAGS=red', data=b'key:\xff')
+    produced = writer.call('POST', path(topic), {'messages': [message(tags='red'), message(id='2')]})
+    given = owner.call('GET', path(topic, 'g'))
+    acks = {'messages': [{'handler': m['handler'], 'status': 'success'} for m in given.json]}
+    refusal = owner.call('POST', path(topic), b'')
+    assert [m['state'] for m in produced.json] == ['success', 'fail'] and given.json and refusal.status == 400
+    for schema, reply in (('States', produced), ('Given', given), ('Error', refusal),
+                          ('Acknowledged', owner.call('POST', path(topic, 'g'), acks))):
+        assert described(spec, spec['components']['schemas'][schema], reply.json) == []
+
+
+def test_the_management_api_names_the_address(messages):
+    i = messages.platform.call('GET', MQS).json
+    assert i['rest_enable'] and i['rest_connect_address'] == f'https://127.0.0.1:{messages.platform.ports["MQS_REST"]}'
+    assert f'messages     {i["rest_connect_address"]}/v1/topic/' in messages.platform.output()
+    status = messages.platform.cli('status').stdout
+    assert 'mqs-rest    ready\n' in status

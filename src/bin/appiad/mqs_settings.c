@@ -59,16 +59,21 @@ static int choose_listener(const struct conf *conf, struct arena *a, struct mode
 static void client_side(const struct conf *conf, struct arena *a, struct model_settings *s)
 {
 	struct str name = conf_str(conf, CONF_MQS_ADVERTISED_HOST), address = conf_str(conf, CONF_MQS_ADDRESS);
-	int64_t port = conf_int(conf, CONF_MQS_SASL_PORT);
+	int64_t port = conf_int(conf, CONF_MQS_SASL_PORT), rest = conf_int(conf, CONF_MQS_REST_PORT);
+	bool elsewhere = str_is(s->mqs_engine, "kafka");
 	char machine[256] = "";
 
-	s->mqs_client_servers = s->mqs_servers;
-	s->mqs_client_ssl = str_contains(s->mqs_protocol, STR("ssl"));
-	if (str_is(s->mqs_engine, "kafka") || port == 0 || access(in_home(conf, a, "tls/server.pem").p, R_OK) < 0)
-		return;
 	if (!name.n && is_any(address) && gethostname(machine, sizeof(machine) - 1) == 0)
 		name = arena_str(a, str_of(machine));
-	s->mqs_client_servers = server(a, name.n ? name : address, port);
+	name = name.n ? name : address;
+	s->mqs_rest_address = STR("");
+	if (rest && (elsewhere || conf_bool(conf, CONF_MQS_ENABLED)))
+		s->mqs_rest_address = arena_fmt(a, "https://%.*s", STR_FMT(server(a, name, rest)));
+	s->mqs_client_servers = s->mqs_servers;
+	s->mqs_client_ssl = str_contains(s->mqs_protocol, STR("ssl"));
+	if (elsewhere || port == 0 || access(in_home(conf, a, "tls/server.pem").p, R_OK) < 0)
+		return;
+	s->mqs_client_servers = server(a, name, port);
 	s->mqs_client_ssl = true;
 }
 

@@ -50,6 +50,9 @@ static void flags(struct model *m, struct mqs_instance *i)
 	i->ssl_enable = ssl;
 	i->vpc_client_plain = !ssl;
 	i->message_query_inst_enable = true;
+	i->rest_enable = m->settings->mqs_rest_address.n > 0;
+	if (i->rest_enable)
+		i->rest_connect_address = m->settings->mqs_rest_address;
 	i->has_ssl_enable = i->has_vpc_client_plain = i->has_message_query_inst_enable = true;
 	i->has_enable_publicip = i->has_ipv6_enable = i->has_connector_enable = i->has_mqs_connector_enable = true;
 	i->has_rest_enable = i->has_trace_enable = i->has_agent_enable = i->has_disk_encrypted = true;
