@@ -216,6 +216,23 @@ static void raise_files(void)
 	}
 }
 
+/* Connections leave descriptors for the files of partitions. */
+static void limit_connections(struct program *p)
+{
+	enum { FILES = 6000 };
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) != 0 || r.rlim_cur == RLIM_INFINITY)
+		return;
+	rlim_t most = r.rlim_cur > 2 * FILES ? r.rlim_cur - FILES : r.rlim_cur / 2;
+
+	if (p->options.connections_max <= most)
+		return;
+	log_warn("only %llu files may be open: at most %llu connections are taken", (unsigned long long)r.rlim_cur,
+		 (unsigned long long)most);
+	p->options.connections_max = (unsigned)most;
+}
+
 static int start(struct program *p)
 {
 	int code = mqs_server_start(&p->options, &p->server, &p->err);
@@ -274,6 +291,7 @@ int main(int argc, char **argv)
 
 	if (code == 0) {
 		configure(&p);
+		limit_connections(&p);
 		code = start(&p);
 	}
 	if (code == 0) {

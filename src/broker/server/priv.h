@@ -81,6 +81,7 @@ struct listening {
 struct mqs_server {
 	struct mqs_options options;
 	SSL_CTX *tls;
+	int spare_fd; /* given up to refuse a connection when there are no descriptors left */
 	struct mqs_loop *loops;
 	unsigned n_loops, next_loop;
 	struct listening listening[8];

@@ -4,6 +4,7 @@
 #include "broker/server/priv.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,6 +67,22 @@ static void hand_over(struct mqs_server *s, int fd, const struct mqs_listener *l
 	uv_async_send(&loop->wake);
 }
 
+/* Without a free descriptor a connection cannot even be refused, and the listener would be ready for ever: one
+ * descriptor is kept for that. */
+static bool refuse_one(struct mqs_server *s, int listener)
+{
+	if (s->spare_fd < 0)
+		return false;
+	close(s->spare_fd);
+	int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (fd >= 0)
+		close(fd);
+	s->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	atomic_fetch_add(&s->stats.refused, fd >= 0);
+	return fd >= 0;
+}
+
 static void on_accept(uv_poll_t *poll, int status, int events)
 {
 	struct listening *l = poll->data;
@@ -74,6 +91,8 @@ static void on_accept(uv_poll_t *poll, int status, int events)
 	for (int i = 0; i < 64 && !atomic_load(&s->stopping); i++) {
 		int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
+		if (fd < 0 && (errno == EMFILE || errno == ENFILE) && refuse_one(s, l->fd))
+			continue;
 		if (fd < 0)
 			return;
 		atomic_fetch_add(&s->stats.accepted, 1);
@@ -185,6 +204,7 @@ int mqs_server_start(const struct mqs_options *options, struct mqs_server **ret,
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
 	s->options = *options;
+	s->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	s->n_loops = options->loops ? options->loops : cpus > 0 ? (unsigned)cpus : 1;
 	*ret = s;
 	int code = tls_start(s, err);
@@ -225,6 +245,8 @@ void mqs_server_free(struct mqs_server *s)
 	for (unsigned i = 0; i < s->n_listening; i++)
 		close(s->listening[i].fd);
 	SSL_CTX_free(s->tls);
+	if (s->spare_fd >= 0)
+		close(s->spare_fd);
 	free(s);
 }
 
