@@ -90,10 +90,10 @@ int kclient_version(const struct kclient *c, int key)
 
 	for (int32_t i = 0; api && i < c->offered->api_keys.n; i++) {
 		const struct kafka_api_versions_res_api_key *row = &c->offered->api_keys.v[i];
-		int version = row->max_version < api->codec_max ? row->max_version : api->codec_max;
+		int version = row->max_version < api->max ? row->max_version : api->max;
 
 		if (row->api_key == key)
-			return version >= row->min_version && version >= api->codec_min ? version : -1;
+			return version >= row->min_version && version >= api->min ? version : -1;
 	}
 	return -1;
 }

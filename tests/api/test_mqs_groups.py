@@ -201,8 +201,9 @@ def test_members(appiad, kafka, topic):
 
 
 CONSUMER = '''
-import sys
+import signal, sys
 from confluent_kafka import Consumer
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(c.close()))
 c = Consumer({'bootstrap.servers': sys.argv[1], 'group.id': 'modern', 'group.protocol': 'consumer', 'client.id': 'new-client',
               'auto.offset.reset': 'earliest', 'auto.commit.interval.ms': 100})
 c.subscribe([sys.argv[2]])

@@ -111,9 +111,14 @@ struct cluster_group {
 int cluster_groups(struct model *m, struct str_array *ret);
 /* One that nobody knows has the state "Dead". ret: as many as names. */
 int cluster_describe(struct model *m, const struct str_array *names, struct cluster_group *ret);
-/* Committed offsets, by topic and partition. */
-int cluster_group_offsets(struct model *m, struct str group, struct cluster_partition **ret, size_t *ret_n);
-/* CLUSTER_UNKNOWN; CLUSTER_BUSY: it has members. */
+struct cluster_offsets {
+	struct cluster_partition *v;
+	size_t n;
+};
+
+/* Committed offsets, by topic and partition. ret: as many as names; nothing for a group that nobody knows. */
+int cluster_group_offsets(struct model *m, const struct str_array *names, struct cluster_offsets *ret);
+/* list: of one topic. CLUSTER_UNKNOWN; CLUSTER_BUSY: it has members. */
 int cluster_group_set_offsets(struct model *m, struct str group, const struct cluster_partition *list, size_t n);
 int cluster_group_delete(struct model *m, struct str group);
 /* The ends of partitions of any topics: fills in list[].offset. */

@@ -63,9 +63,7 @@ struct str cluster__address(struct model *m, struct str host, int port)
 	return arena_fmt(m->arena, v6 ? "[%.*s]:%d" : "%.*s:%d", STR_FMT(host), port);
 }
 
-/* ---- disks ---- */
-
-static int read_metadata(struct model *m, struct kafka_metadata_res **ret)
+int cluster__metadata(struct model *m, struct kafka_metadata_res **ret)
 {
 	struct kafka_metadata_req *req = KAFKA_NEW(m->arena, kafka_metadata_req);
 	struct kclient *c = NULL;
@@ -80,6 +78,8 @@ static int read_metadata(struct model *m, struct kafka_metadata_res **ret)
 		rc = err_set(&m->err, ERR_MQS_005000020, "Kafka has too many brokers");
 	return rc;
 }
+
+/* ---- disks ---- */
 
 static int ask_dirs(struct model *m, const struct kafka_metadata_res_broker *b, struct kafka_describe_log_dirs_res *res)
 {
@@ -145,7 +145,7 @@ int cluster_disks(struct model *m, struct cluster_disk **ret, size_t *ret_n)
 	struct kafka_metadata_res *md;
 	struct err first = {0};
 	size_t failures = 0;
-	int rc = read_metadata(m, &md);
+	int rc = cluster__metadata(m, &md);
 
 	if (rc)
 		return rc;

@@ -31,8 +31,8 @@ int cluster__client(struct model *m, struct str server, int64_t wait_ms, struct 
 
 /* "host:port" of a server that Kafka has named. */
 struct str cluster__address(struct model *m, struct str host, int port);
-/* Describes those of the groups once more that seem to be of the new protocol, as such. */
-int cluster__describe_consumers(struct model *m, struct cluster_group *groups, size_t n);
+/* The brokers; no topics. */
+int cluster__metadata(struct model *m, struct kafka_metadata_res **ret);
 
 /* One administrative request: begin, call the API with ask.rk, ask.options, ask.queue; await; read ask.event; end. */
 struct cluster_ask {

@@ -18,18 +18,13 @@ static struct str lower(struct model *m, struct str s)
 	return (struct str){out, s.n};
 }
 
-/* Committed offsets with the ends of their partitions. */
-static int offsets_of(struct model *m, struct str group, struct cluster_partition **ret_at,
-		      struct cluster_partition **ret_end, size_t *ret_n)
+/* The ends of partitions in which offsets are committed. */
+static int ends_of(struct model *m, const struct cluster_offsets *at, struct cluster_partition **ret)
 {
-	int rc = cluster_group_offsets(m, group, ret_at, ret_n);
-
-	if (rc)
-		return rc;
-	*ret_end = ARENA_ARRAY(m->arena, struct cluster_partition, *ret_n + 1);
-	for (size_t i = 0; i < *ret_n; i++)
-		(*ret_end)[i] = (*ret_at)[i];
-	return cluster_ends(m, *ret_end, *ret_n);
+	*ret = ARENA_ARRAY(m->arena, struct cluster_partition, at->n + 1);
+	for (size_t i = 0; i < at->n; i++)
+		(*ret)[i] = at->v[i];
+	return cluster_ends(m, *ret, at->n);
 }
 
 static int64_t lag_of(const struct cluster_partition *at, const struct cluster_partition *end)
@@ -41,17 +36,17 @@ static int64_t lag_of(const struct cluster_partition *at, const struct cluster_p
 static int keep_topic(struct model *m, struct str topic, struct str_array *list)
 {
 	struct cluster_group *groups = ARENA_ARRAY(m->arena, struct cluster_group, list->n + 1);
+	struct cluster_offsets *at = ARENA_ARRAY(m->arena, struct cluster_offsets, list->n + 1);
 	size_t kept = 0;
 	int rc = cluster_describe(m, list, groups);
 
+	if (rc == 0)
+		rc = cluster_group_offsets(m, list, at);
 	for (size_t i = 0; rc == 0 && i < list->n; i++) {
-		struct cluster_partition *at;
 		bool uses = false;
-		size_t n = 0;
 
-		rc = cluster_group_offsets(m, list->v[i], &at, &n);
-		for (size_t k = 0; k < n; k++)
-			uses |= str_eq(at[k].topic, topic);
+		for (size_t k = 0; k < at[i].n; k++)
+			uses |= str_eq(at[i].v[k].topic, topic);
 		for (size_t k = 0; k < groups[i].n_members; k++)
 			for (size_t p = 0; p < groups[i].members[k].n_assigned; p++)
 				uses |= str_eq(groups[i].members[k].assigned[p].topic, topic);
@@ -75,16 +70,32 @@ static int find_all(struct model *m, const struct mqs_list_mqs_instance_groups_i
 	return rc || !in->topic.n ? rc : keep_topic(m, in->topic, ret);
 }
 
-static int summarise(struct model *m, const struct cluster_group *g, struct mqs_group *ret)
+/* The ends of all groups' partitions are asked for together. */
+static int summarise(struct model *m, const struct cluster_group *groups, const struct str_array *names,
+		     struct mqs_group_list *ret)
 {
-	struct cluster_partition *at, *end;
-	size_t n = 0;
-	int rc = offsets_of(m, g->name, &at, &end, &n);
+	struct cluster_offsets *at = ARENA_ARRAY(m->arena, struct cluster_offsets, names->n + 1), all = {0};
+	struct cluster_partition *end;
+	int rc = cluster_group_offsets(m, names, at);
 
-	*ret = (struct mqs_group){.group_id = g->name, .state = g->state, .group_desc = STR(""),
-				  .coordinator_id = g->coordinator, .has_coordinator_id = true, .has_lag = true};
-	for (size_t i = 0; rc == 0 && i < n; i++)
-		ret->lag += lag_of(&at[i], &end[i]);
+	for (size_t i = 0; rc == 0 && i < names->n; i++)
+		all.n += at[i].n;
+	all.v = ARENA_ARRAY(m->arena, struct cluster_partition, all.n + 1);
+	all.n = 0;
+	for (size_t i = 0; rc == 0 && i < names->n; i++)
+		for (size_t k = 0; k < at[i].n; k++)
+			all.v[all.n++] = at[i].v[k];
+	if (rc == 0)
+		rc = ends_of(m, &all, &end);
+	for (size_t i = 0, p = 0; rc == 0 && i < names->n; i++) {
+		struct mqs_group *g = &ret->groups.v[ret->groups.n++];
+
+		*g = (struct mqs_group){.group_id = groups[i].name, .state = groups[i].state, .group_desc = STR(""),
+					.coordinator_id = groups[i].coordinator, .has_coordinator_id = true,
+					.has_lag = true};
+		for (size_t k = 0; k < at[i].n; k++, p++)
+			g->lag += lag_of(&at[i].v[k], &end[p]);
+	}
 	return rc;
 }
 
@@ -102,12 +113,10 @@ int group_list(struct model *m, const struct mqs_list_mqs_instance_groups_in *in
 
 	struct cluster_group *groups = ARENA_ARRAY(m->arena, struct cluster_group, names.n + 1);
 
+	ret->groups.v = ARENA_ARRAY(m->arena, struct mqs_group, names.n + 1);
 	if (rc == 0)
 		rc = cluster_describe(m, &names, groups);
-	ret->groups.v = ARENA_ARRAY(m->arena, struct mqs_group, names.n + 1);
-	for (size_t i = 0; rc == 0 && i < names.n; i++)
-		rc = summarise(m, &groups[i], &ret->groups.v[ret->groups.n++]);
-	return rc;
+	return rc ? rc : summarise(m, groups, &names, ret);
 }
 
 static int describe(struct model *m, struct str name, struct cluster_group *ret)
@@ -139,12 +148,15 @@ static struct mqs_assignment_array assignment(struct model *m, const struct clus
 int group_show(struct model *m, struct str name, struct mqs_group_detail *ret)
 {
 	struct cluster_group g = {0};
-	struct cluster_partition *at, *end;
-	size_t n = 0;
+	struct cluster_offsets offsets;
+	struct cluster_partition *end;
+	struct str_array one = {&name, 1};
 	int rc = describe(m, name, &g);
 
 	if (rc == 0)
-		rc = offsets_of(m, name, &at, &end, &n);
+		rc = cluster_group_offsets(m, &one, &offsets);
+	if (rc == 0)
+		rc = ends_of(m, &offsets, &end);
 	if (rc)
 		return rc;
 	*ret = (struct mqs_group_detail){.group_id = name, .state = g.state, .assignment_strategy = g.strategy,
@@ -156,14 +168,14 @@ int group_show(struct model *m, struct str name, struct mqs_group_detail *ret)
 		ret->members.v[ret->members.n] = (struct mqs_group_member){
 			member->host, assignment(m, member), member->id, member->client_id};
 	}
-	ret->group_message_offsets.v = ARENA_ARRAY(m->arena, struct mqs_group_offset, n + 1);
-	for (size_t i = 0; i < n; i++)
+	ret->group_message_offsets.v = ARENA_ARRAY(m->arena, struct mqs_group_offset, offsets.n + 1);
+	for (size_t i = 0; i < offsets.n; i++)
 		ret->group_message_offsets.v[ret->group_message_offsets.n++] = (struct mqs_group_offset){
-			.topic = at[i].topic,
-			.partition = at[i].partition, .has_partition = true,
-			.message_current_offset = at[i].offset, .has_message_current_offset = true,
+			.topic = offsets.v[i].topic,
+			.partition = offsets.v[i].partition, .has_partition = true,
+			.message_current_offset = offsets.v[i].offset, .has_message_current_offset = true,
 			.message_log_end_offset = end[i].offset, .has_message_log_end_offset = true,
-			.lag = lag_of(&at[i], &end[i]), .has_lag = true,
+			.lag = lag_of(&offsets.v[i], &end[i]), .has_lag = true,
 		};
 	return 0;
 }
@@ -225,8 +237,8 @@ static int delete_one(struct model *m, struct str name, struct str *ret_why)
 {
 	int rc = cluster_group_delete(m, name);
 
-	if (rc < 0 && m->err.retriable)
-		return rc; /* Kafka is away: so it is for the others */
+	if (rc < 0 && (m->err.retriable || rc == ERR_MQS_005000070))
+		return rc; /* Kafka is away, or does not let us in: so it is for the others */
 	*ret_why = rc == CLUSTER_UNKNOWN ? STR("There is no group of this name.")
 		   : rc == CLUSTER_BUSY  ? STR("The group has consumers.")
 		   : rc                  ? arena_str(m->arena, str_of(m->err.text))

@@ -543,9 +543,9 @@ int topic_delete(struct model *m, struct str instance_id, const struct str_array
 		return err_set(&m->err, ERR_MQS_00400800, "topics");
 	ret->topics.v = ARENA_ARRAY(m->arena, struct mqs_topic_deletion, names->n);
 	for (size_t i = 0; i < names->n; i++) {
-		/* When Kafka is away it is so for the others. */
-		bool hopeless = first.retriable;
-		int rc = hopeless ? -1 : delete_one(m, instance_id, names->v[i]);
+		/* When Kafka is away, or does not let us in, it is so for the others. */
+		bool hopeless = first.retriable || first.code == ERR_MQS_005000070;
+		int rc = hopeless ? first.code : delete_one(m, instance_id, names->v[i]);
 
 		if (rc && (failures++ == 0 || m->err.retriable))
 			first = hopeless ? first : m->err;

@@ -154,7 +154,7 @@ static void test_versions(void **state)
 	start(&s);
 	assert_int_equal(open_it(a, s.port, "plaintext", 5000, &c, &err), 0);
 	assert_int_equal(kclient_version(c, KAFKA_API_DESCRIBE_LOG_DIRS),
-			 kafka_api_of(KAFKA_API_DESCRIBE_LOG_DIRS)->codec_max);
+			 kafka_api_of(KAFKA_API_DESCRIBE_LOG_DIRS)->max);
 	assert_int_equal(kclient_version(c, KAFKA_API_CREATE_ACLS), -1);
 	assert_int_equal(kclient_version(c, 9999), -1);
 	struct kafka_create_acls_req *req = KAFKA_NEW(a, kafka_create_acls_req);
