@@ -57,6 +57,7 @@ struct model_settings {
 	int64_t token_lifetime_ms;
 	int64_t lock_after; /* wrong passwords in a row */
 	int64_t lock_for_ms;
+	struct str identity_providers; /* file of iam/id_token.h; empty: none */
 };
 
 #endif

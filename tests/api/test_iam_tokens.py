@@ -1,9 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tokens: POST and GET /v3/auth/tokens, lock-out, password change."""
+import base64
+import json
+import os
 import re
+import subprocess
+import time
 
 import pytest
 
+from lib.appiad import Appiad
+
+APPS = '/v2/{project_id}/instances/{instance_id}/apps'
 PASSWORD = 'Example_Pa55'
 
 
@@ -185,8 +193,133 @@ def test_token_of_a_user_that_goes(appiad):
     assert attempt(appiad, 'leaver', PASSWORD).status == 401
 
 
-def test_id_token(appiad):
+ID_TOKENS = '/v3.0/OS-AUTH/id-token/tokens'
+
+
+def test_id_token_without_provider(appiad):
     body = {'auth': {'id_token': {'id': 'eyJ'}}}
-    r = appiad.raw('POST', '/v3.0/OS-AUTH/id-token/tokens', body, {'X-Idp-Id': 'google'})
+    r = appiad.raw('POST', ID_TOKENS, body, {'X-Idp-Id': 'google'})
     assert r.status == 401 and r.json['error_code'] == 'IAM.0001'
-    assert appiad.raw('POST', '/v3.0/OS-AUTH/id-token/tokens', body).status == 400
+    assert appiad.raw('POST', ID_TOKENS, body).status == 400
+
+
+def url64(data):
+    return base64.urlsafe_b64encode(data).rstrip(b'=').decode()
+
+
+def openssl(*args, data=None):
+    return subprocess.run(['openssl', *args], input=data, capture_output=True, check=True).stdout
+
+
+class Provider:
+    """An OpenID Connect provider: two keys, and the entry of the file that names it."""
+
+    def __init__(self, folder):
+        self.folder = str(folder)
+        openssl('genrsa', '-out', self.folder + '/rsa', '2048')
+        openssl('ecparam', '-name', 'prime256v1', '-genkey', '-noout', '-out', self.folder + '/ec')
+        modulus = openssl('rsa', '-in', self.folder + '/rsa', '-noout', '-modulus').decode().strip().split('=')[1]
+        point = openssl('ec', '-in', self.folder + '/ec', '-pubout', '-outform', 'DER')[-64:]
+        self.entry = {'id': 'corp', 'issuer': 'https://id.example.com', 'audience': 'appia', 'user_claim': 'preferred_username',
+                      'keys': {'keys': [
+                          {'kty': 'RSA', 'kid': 'r', 'n': url64(bytes.fromhex(modulus)), 'e': 'AQAB'},
+                          {'kty': 'EC', 'kid': 'e', 'crv': 'P-256', 'x': url64(point[:32]), 'y': url64(point[32:])}]}}
+        self.write([self.entry])
+
+    def write(self, providers):
+        with open(self.folder + '/providers.json', 'w', encoding='utf-8') as f:
+            f.write(providers if isinstance(providers, str) else json.dumps(providers))
+
+    def sign(self, algorithm, data):
+        signature = openssl('dgst', '-sha256', '-sign', self.folder + ('/ec' if algorithm == 'ES256' else '/rsa'), data=data)
+        if algorithm != 'ES256':
+            return signature
+        numbers, at = b'', 2  # two numbers in DER
+        for _ in range(2):
+            n = signature[at + 1]
+            numbers += signature[at + 2:at + 2 + n].lstrip(b'\0').rjust(32, b'\0')
+            at += 2 + n
+        return numbers
+
+    def token(self, algorithm='RS256', header=None, **claims):
+        now = time.time()
+        claims = {'iss': self.entry['issuer'], 'aud': 'appia', 'sub': '1', 'preferred_username': 'admin', 'iat': now,
+                  'exp': now + 300, **claims}
+        head = {'alg': algorithm, 'kid': 'e' if algorithm == 'ES256' else 'r', **(header or {})}
+        text = url64(json.dumps(head).encode()) + '.' + url64(json.dumps(claims).encode())
+        return text + '.' + url64(self.sign(algorithm, text.encode()))
+
+
+@pytest.fixture(scope='module')
+def federated(tmp_path_factory):
+    provider = Provider(tmp_path_factory.mktemp('idp'))
+    a = Appiad(tmp_path_factory.mktemp('federated'), {'APPIA_IAM_IDENTITY_PROVIDERS': provider.folder + '/providers.json'})
+    a.provider = provider
+    yield a
+    assert a.stop() == 0
+
+
+def by_id_token(appiad, token, provider='corp', **auth):
+    return appiad.raw('POST', ID_TOKENS, {'auth': {'id_token': {'id': token}, **auth}}, {'X-Idp-Id': provider})
+
+
+def test_id_token(federated):
+    project = {'project': {'name': federated.credentials['project_name']}}
+    for algorithm in ('RS256', 'ES256'):
+        r = by_id_token(federated, federated.provider.token(algorithm), scope=project)
+        assert r.status == 201, r
+        token = r.json['token']
+        assert token['user']['name'] == 'admin' and token['methods'] == ['mapped'] and token['catalog']
+        assert token['user']['OS-FEDERATION']['identity_provider'] == {'id': 'corp'}
+        assert token['project']['id'] == federated.credentials['project_id']
+        assert federated.call('GET', APPS, token=r.headers['x-subject-token']).status == 200
+    r = by_id_token(federated, federated.provider.token(aud=['other', 'appia']))
+    assert r.status == 201 and 'project' not in r.json['token'] and r.json['token']['domain']['name'] == 'appia'
+    r = by_id_token(federated, federated.provider.token(), scope={'project': {'name': 'nowhere'}})
+    assert r.status == 404, r
+
+
+def test_id_token_refused(federated):
+    p, now = federated.provider, time.time()
+    good = p.token()
+    head, claims, signature = good.split('.')
+    none = url64(b'{"alg":"none"}') + '.' + claims + '.'
+    hmac = url64(b'{"alg":"HS256","kid":"r"}') + '.' + claims
+    ec = p.token('ES256')
+    bad = {
+        'malformed': ['', 'x', 'a.b', '..', 'a.b.c.d', head + '..' + signature, good + '=', '!' + good, 'x' * 70000,
+                      url64(b'[]') + '.' + claims + '.' + signature],
+        'no signature of': [none, hmac + '.' + url64(b'x' * 32), head + '.' + url64(b'{}') + '.' + signature,
+                            good[:-8] + 'AAAAAAAA', p.token('RS256', {'kid': 'e'}), p.token('RS256', {'kid': 'x'}),
+                            p.token('RS256', {'alg': 'ES256'}), p.token(header={'crit': ['exp']}),
+                            ec.rpartition('.')[0] + '.' + url64(b'\0' * 64), ec.rpartition('.')[0] + '.' + url64(b'\1' * 63)],
+        'another issuer': [p.token(iss='https://evil.example.com'), p.token(iss=None)],
+        'another audience': [p.token(aud='other'), p.token(aud=['x', 1]), p.token(aud=None), p.token(aud={'appia': 1})],
+        'expired': [p.token(exp=now - 120), p.token(exp=None), p.token(exp='9999999999'), p.token(exp=1e300), p.token(exp=-1)],
+        'future': [p.token(nbf=now + 300), p.token(iat=now + 300)],
+        'names no user': [p.token(preferred_username=None), p.token(preferred_username=''), p.token(preferred_username=['admin'])],
+        'unknown here': [p.token(preferred_username='nobody')]}
+    for why, tokens in bad.items():
+        for token in tokens:
+            r = by_id_token(federated, token)
+            assert r.status in (400, 401) and (r.status == 400 or why in r.json['error_msg']), (why, token, r)
+            assert len(token) < 20 or token not in r.body.decode()
+    assert by_id_token(federated, good, 'other').status == 401
+    assert federated.call('POST', '/v3/users', {'user': {'name': 'leaving', 'password': PASSWORD, 'enabled': False}}).status == 201
+    assert by_id_token(federated, p.token(preferred_username='leaving')).status == 401
+
+
+def test_id_token_file(federated):
+    """Read at each call; a broken one lets nobody in."""
+    p, token = federated.provider, federated.provider.token()
+    for text in ('', '[', '{}', '[{"id":"corp"}]', '[1, {"id":"corp","issuer":1,"audience":"appia","keys":[]}]',
+                 json.dumps([{**p.entry, 'keys': {}}]),
+                 json.dumps([{**p.entry, 'keys': {'keys': [{'kty': 'RSA', 'n': 'AQAB', 'e': 'AQAB'}]}}])):
+        p.write(text)
+        assert by_id_token(federated, token).status == 401, text
+    os.unlink(p.folder + '/providers.json')
+    assert by_id_token(federated, token).status == 401
+    p.write([{**p.entry, 'id': 'first', 'audience': 'x'}, {k: v for k, v in p.entry.items() if k != 'user_claim'}])
+    assert by_id_token(federated, p.token(sub='admin', preferred_username='nobody')).status == 201
+    p.write([p.entry])
+    assert by_id_token(federated, token).status == 201

@@ -76,6 +76,7 @@ static void fill_settings(struct daemon *d)
 	s->token_lifetime_ms = conf_int(d->conf, CONF_IAM_TOKEN_LIFETIME);
 	s->lock_after = conf_int(d->conf, CONF_IAM_LOCK_AFTER);
 	s->lock_for_ms = conf_int(d->conf, CONF_IAM_LOCK_FOR);
+	s->identity_providers = conf_str(d->conf, CONF_IAM_IDENTITY_PROVIDERS);
 }
 
 static void on_publish(void *ctx)

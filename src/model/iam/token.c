@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/rnd.h"
 #include "model/iam/catalog.h"
+#include "model/iam/id_token.h"
 #include "model/iam/password.h"
 #include "model/iam/roles.h"
 
@@ -159,34 +160,84 @@ static void describe(struct model *m, const struct sign_token *t, bool with_cata
 		iam_catalog_for_token(m, t->project_id, &ret->catalog);
 }
 
-int iam_token_create(struct model *m, const struct iam_auth *auth, bool with_catalog, struct iam_token *ret,
-		     struct str *ret_text)
+static int issue(struct model *m, const struct proof *proof, const struct iam_scope *scope, bool with_catalog,
+		 struct iam_token *ret, struct str *ret_text)
 {
-	struct proof proof = {0};
 	struct sign_token token = {0};
-	int rc = prove(m, auth->identity, &proof);
+	int rc = read_scope(m, &proof->account, scope, &token);
 
-	if (rc == 0)
-		rc = read_scope(m, &proof.account, auth->scope, &token);
 	if (rc)
 		return rc;
-	token.user_id = proof.account.id;
-	token.user_name = proof.account.name;
-	token.domain_id = proof.account.domain_id;
-	token.domain_name = proof.account.domain_name;
-	token.roles = proof.account.roles;
+	token.user_id = proof->account.id;
+	token.user_name = proof->account.name;
+	token.domain_id = proof->account.domain_id;
+	token.domain_name = proof->account.domain_name;
+	token.roles = proof->account.roles;
 	/* Not before what voids older ones, even when the clock has gone back since then. */
-	token.issued_ms = m->now_ms > proof.account.tokens_after_ms ? m->now_ms : proof.account.tokens_after_ms;
-	token.expires_ms = proof.expires_ms;
+	token.issued_ms = m->now_ms > proof->account.tokens_after_ms ? m->now_ms : proof->account.tokens_after_ms;
+	token.expires_ms = proof->expires_ms;
 	token.id = rnd_id(m->arena);
 	struct str text = sign_token_make(m->arena, m->keys, &token);
 
 	if (!text.p)
 		return err_set(&m->err, ERR_APPIA_0500, "the token is too long");
 	describe(m, &token, with_catalog, ret);
-	ret->methods = proof.methods;
+	ret->methods = proof->methods;
 	*ret_text = text;
 	return 0;
+}
+
+int iam_token_create(struct model *m, const struct iam_auth *auth, bool with_catalog, struct iam_token *ret,
+		     struct str *ret_text)
+{
+	struct proof proof = {0};
+	int rc = prove(m, auth->identity, &proof);
+
+	return rc ? rc : issue(m, &proof, auth->scope, with_catalog, ret, ret_text);
+}
+
+static struct iam_scope *scope_of(struct model *m, const struct iam_id_token_scope *in)
+{
+	struct iam_scope *scope = ARENA_NEW(m->arena, struct iam_scope);
+
+	if (in->domain) {
+		scope->domain = ARENA_NEW(m->arena, struct iam_domain_ref);
+		*scope->domain = (struct iam_domain_ref){in->domain->id, in->domain->name};
+	}
+	if (in->project) {
+		scope->project = ARENA_NEW(m->arena, struct iam_project_ref);
+		scope->project->id = in->project->id;
+		scope->project->name = in->project->name;
+	}
+	return scope;
+}
+
+static void describe_federation(struct model *m, struct str provider, struct iam_token_user *user)
+{
+	struct iam_os_federation *f = ARENA_NEW(m->arena, struct iam_os_federation);
+
+	f->identity_provider = ARENA_NEW(m->arena, struct iam_idp_id);
+	f->identity_provider->id = provider;
+	f->protocol = ARENA_NEW(m->arena, struct iam_protocol_id);
+	f->protocol->id = STR("oidc");
+	user->OS_FEDERATION = f;
+}
+
+int iam_token_by_id_token(struct model *m, struct str provider, const struct iam_id_token_auth *auth,
+			  struct iam_token *ret, struct str *ret_text)
+{
+	static struct str mapped = {"mapped", 6};
+	struct proof proof = {.methods = {&mapped, 1}};
+	int rc = iam_id_token_check(m, provider, auth->id_token->id, &proof.account);
+
+	if (rc)
+		return rc;
+	/* The ID token says who it is, once; how long our token is good is our matter, as with a password. */
+	proof.expires_ms = m->now_ms + m->settings->token_lifetime_ms;
+	rc = issue(m, &proof, auth->scope ? scope_of(m, auth->scope) : NULL, true, ret, ret_text);
+	if (rc == 0)
+		describe_federation(m, provider, ret->user);
+	return rc;
 }
 
 int iam_token_open(struct model *m, struct str text, struct sign_token *ret, struct iam_account *ret_account)

@@ -28,9 +28,16 @@ int iam_keystone_validate_token(struct api_call *call, const struct iam_keystone
 	return rc;
 }
 
-/* Federation needs an identity provider, and none can be configured yet. */
+/* Begins its transactions itself, as CreateToken does. */
 int iam_create_token_with_id_token(struct api_call *call, const struct iam_create_token_with_id_token_in *in,
 				   struct iam_token_body *out)
 {
-	return err_set_text(&call->m.err, ERR_IAM_0001, "There is no identity provider %.*s.", STR_FMT(in->x_idp_id));
+	struct str text;
+
+	out->token = ARENA_NEW(call->m.arena, struct iam_token);
+	int rc = iam_token_by_id_token(&call->m, in->x_idp_id, in->body->auth, out->token, &text);
+
+	if (rc == 0)
+		httpd_reply_header(call->reply, STR("X-Subject-Token"), text);
+	return rc;
 }
