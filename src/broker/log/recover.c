@@ -54,6 +54,7 @@ int plog__adopt(struct plog *p, const struct plog_state *s)
 struct listing {
 	int64_t *v;
 	size_t n, cap;
+	bool left; /* something of an interrupted compaction or write is there */
 };
 
 static int by_value(const void *a, const void *b)
@@ -111,6 +112,13 @@ static void finish_swap(struct plog *p, const char *name)
 	renameat(p->store->dirfd, from, p->store->dirfd, to);
 }
 
+static bool is_left(const char *name)
+{
+	const char *dot = strrchr(name, '.');
+
+	return dot && (!strcmp(dot, ".swap") || !strcmp(dot, ".tmp") || !strcmp(dot, ".cleaned"));
+}
+
 static void finish_swaps(struct plog *p)
 {
 	DIR *dir = open_dir(p);
@@ -140,6 +148,7 @@ static int list(struct plog *p, const char *suffix, struct listing *ret)
 	while ((e = readdir(dir))) {
 		int64_t at;
 
+		ret->left = ret->left || is_left(e->d_name);
 		if (strlen(e->d_name) != 20 + strlen(suffix) || strcmp(e->d_name + 20, suffix) ||
 		    !parse_digits(e->d_name, 20, &at))
 			continue;
@@ -331,6 +340,12 @@ static int add_segments(struct plog *p)
 	char path[PLOG_PATH];
 	struct stat st;
 	int rc = list(p, ".log", &l);
+
+	if (!rc && l.left) {
+		finish_swaps(p);
+		l.n = 0;
+		rc = list(p, ".log", &l);
+	}
 
 	for (size_t i = 0; i < l.n && !rc; i++) {
 		plog__path(path, p, l.v[i], ".log");
@@ -534,7 +549,6 @@ int plog__recover(struct plog *p, const struct plog_state *s)
 		return PLOG_STORAGE;
 	if (s && memcmp(s->topic_id, p->topic_id, 16))
 		s = NULL; /* another topic had this name */
-	finish_swaps(p);
 	if (add_segments(p)) {
 		free(epochs);
 		return PLOG_STORAGE;
