@@ -34,8 +34,9 @@ struct kclient_settings {
 int kclient_open(struct arena *a, const struct kclient_settings *settings, int64_t deadline_ms, struct kclient **ret,
 		 struct err *err);
 
-/* One request, KAFKA_API_<NAME>, in the newest version that both sides offer; req and ret: the C structs of its messages
- * (made with KAFKA_NEW). Error codes within the answer are the caller's. After an error the connection is of no use. */
+/* One request, KAFKA_API_<NAME>, in the newest version that both sides offer; req and ret: the C structs of its
+ * messages (made with KAFKA_NEW). Error codes within the answer are the caller's. After an error the connection is of
+ * no use. */
 int kclient_call(struct kclient *c, int key, const void *req, void *ret, struct err *err);
 
 /* The newest version that both sides offer, or -1. */

@@ -105,7 +105,8 @@ def test_resend(appiad, kafka, owner):
     out = kcat(kafka, '-C', '-e', '-q', '-t', 'again', '-f', '%h\n').decode().splitlines()
     assert out[2] == 'TAGS=red,consumer_key=b'
     for change, code in (({'partition': 2}, 'MQS.00400800'), ({'message_offset': 3}, 'MQS.00400800'),
-                         ({'message_offset': -1}, 'MQS.00400800'), ({'topic': 'nothing'}, 'MQS.00400101')):
+                         ({'message_offset': -1}, 'MQS.00400800'), ({'message_offset': 0.5}, 'MQS.00400800'),
+                         ({'partition': -1}, 'MQS.00400800'), ({'topic': 'nothing'}, 'MQS.00400101')):
         refused(appiad.call('POST', MESSAGES + '/action', {**example, **change}, query={'action_id': 'resend'}), 400,
                 code)
     refused(appiad.call('POST', MESSAGES + '/action', example, query={'action_id': 'other'}), 400, 'MQS.00400062')

@@ -212,7 +212,7 @@ int group_reset(struct model *m, struct str instance_id, struct str name, const 
 	struct cluster_topic topic;
 	struct cluster_group g = {0};
 	struct topic row;
-	int rc = topic_look(m, instance_id, in->topic, APP_READ, &row);
+	int rc = topic_look(m, instance_id, in->topic, APP_MODIFY, &row);
 
 	if (rc)
 		return rc;

@@ -363,7 +363,8 @@ int message_resend(struct model *m, struct str instance_id, const struct mqs_mes
 	struct topic row;
 	int rc = topic_look(m, instance_id, in->topic, APP_MODIFY, &row);
 
-	if (rc == 0 && !(in->message_offset >= 0 && in->message_offset < 9e15))
+	if (rc == 0 && !(in->message_offset >= 0 && in->message_offset < 9e15 &&
+			 in->message_offset == (double)(int64_t)in->message_offset))
 		return err_set(&m->err, ERR_MQS_00400800, "message_offset");
 	if (rc == 0)
 		rc = resend(m, in);

@@ -23,11 +23,26 @@ int mqs_update_mqs_instance_topic(struct api_call *call, const struct mqs_update
 	return topic_update(&call->m, in->instance_id, &in->body->topics);
 }
 
+/* The reference separates names by a full-width comma; both are taken. */
+static struct str plain_commas(struct arena *a, struct str names)
+{
+	char *out = arena_cstr(a, names);
+	size_t n = 0;
+
+	for (size_t i = 0; i < names.n; n++) {
+		bool wide = str_starts(str_sub(names, i, names.n), STR("\xef\xbc\x8c"));
+
+		out[n] = wide ? ',' : names.p[i];
+		i += wide ? 3 : 1;
+	}
+	return (struct str){out, n};
+}
+
 int mqs_delete_mqs_instance_topic(struct api_call *call, const struct mqs_delete_mqs_instance_topic_in *in,
 				  struct mqs_topic_deletion_list *out)
 {
 	struct str_array names = {ARENA_ARRAY(call->m.arena, struct str, in->name.n + 1), 0};
-	struct str rest = in->name;
+	struct str rest = plain_commas(call->m.arena, in->name);
 
 	while (rest.p) {
 		struct str name = str_trim(str_cut(&rest, ','));
