@@ -20,7 +20,15 @@ soak:
 	tools/packages.sh test
 	@[ -f build-bench/build.ninja ] || meson setup build-bench --buildtype=release
 	ninja -C build-bench
-	APPIA_BUILD=$(CURDIR)/build-bench PYTHONPATH=tests /usr/bin/python3 -m pytest -q tests/fault -m soak
+	meson test -C build-bench --no-rebuild --benchmark --print-errorlogs broker_log_crash_soak
+	APPIA_BUILD=$(CURDIR)/build-bench PYTHONPATH=tests /usr/bin/python3 -m pytest -q -s tests/fault -m soak
+tsan:
+	tools/packages.sh test
+	@[ -f build-tsan/build.ninja ] || meson setup build-tsan -Dbuildtype=debugoptimized -Db_sanitize=thread
+	ninja -C build-tsan
+	meson test -C build-tsan --no-rebuild --print-errorlogs
+	APPIA_BUILD=$(CURDIR)/build-tsan PYTHONPATH=tests /usr/bin/python3 -m pytest -q tests/api tests/mqs \
+		tests/fault/test_mqs_kill.py tests/fault/test_mqs_hostile.py -m "not soak"
 lint:
 	/usr/bin/python3 tools/lint.py
 format:
@@ -29,4 +37,4 @@ clean:
 	rm -rf build-*
 install: all
 	meson install -C build-release
-.PHONY: all test bench fuzz soak lint format clean install
+.PHONY: all test bench fuzz soak tsan lint format clean install
