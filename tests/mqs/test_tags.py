@@ -21,7 +21,7 @@ def broker():
     rights = [{'put': 'raw', 'key': f'topic_right/{t}/key-{n}', 'value': json.dumps({
         'pub': True, 'sub': True, 'owner': False, 'pub_tags': pub, 'sub_tags': sub})}
         for n, (pub, sub) in APPS.items()
-        for t in ('pub', 'none', 'gzip', 'snappy', 'lz4', 'zstd', 'txn', 'resent', 'long', 'other', 'blame', 'bomb')]
+        for t in ('pub', 'none', 'gzip', 'snappy', 'lz4', 'zstd', 'txn', 'resent', 'long', 'other', 'blame', 'bomb', 'waits')]
     mqs = Mqs(published=apps + rights)
     yield mqs
     mqs.stop()
@@ -199,6 +199,18 @@ assert read('resent', 'c') == []
     broker.kill()
     broker.start()
     run(broker, "assert read('resent', 'all') == ['before', 'for all', 'after']")
+
+
+def test_a_fetch_that_waits_for_the_first_such_record(broker):
+    with Wire(broker) as plain, login(broker, 'all') as w, login(broker, 'a') as a:
+        plain.create('waits')
+        ask = {'max_wait_ms': 20000, 'min_bytes': 1, 'max_bytes': 1 << 20, 'topics': [
+            {'topic': 'waits', 'partitions': [{'partition': 0, 'fetch_offset': 0, 'partition_max_bytes': 1 << 20}]}]}
+        w.send('Fetch', 12, **ask)
+        a.send('Fetch', 12, **ask)
+        plain.produce('waits', batch([(b'k', b'v', {b'TAGS': b'a', b'consumer_key': b'key-a'})]))
+        got = [list(batches(x.receive('Fetch', 12)['responses'][0]['partitions'][0]['records'])) for x in (w, a)]
+        assert [[b[1] for b in one] for one in got] == [[32], [0]]
 
 
 def test_a_needle(broker):

@@ -82,6 +82,16 @@ static bool diverges(struct fetch_want *w)
 	return epoch >= 0;
 }
 
+static int16_t filter(struct fetch *f, struct fetch_want *w)
+{
+	/* Answers of magic 0 and 1 cannot say that there is nothing to be seen. */
+	if (f->rq->head.version < 4) {
+		plog_read_done(&w->read);
+		return KAFKA_ERR_UNSUPPORTED_VERSION;
+	}
+	return mqs_code(tags_filter_read(f->rq->arena, w->filter, &w->read, w->offset, &f->filtering));
+}
+
 static void read_part(struct fetch *f, struct fetch_want *w, uint32_t max_bytes, bool at_least_one)
 {
 	const struct kafka_fetch_req *in = f->rq->in;
@@ -117,9 +127,8 @@ static void read_part(struct fetch *f, struct fetch_want *w, uint32_t max_bytes,
 		w->is_read = false;
 		return;
 	}
-	if (w->filter && w->read.bytes) {
-		out->error_code =
-			mqs_code(tags_filter_read(f->rq->arena, w->filter, &w->read, w->offset, &f->filtering));
+	if (w->read.bytes && tags_apply(w->filter, w->part->topic)) {
+		out->error_code = filter(f, w);
 		w->is_read = out->error_code == 0;
 	}
 	w->bytes = w->read.bytes;
@@ -152,7 +161,7 @@ static bool read_all(struct fetch *f)
 		uint64_t part = w->max_bytes > 0 ? (uint64_t)w->max_bytes : 0;
 
 		part = part < left ? part : left;
-		if (w->filter && part > f->filtering.bytes)
+		if (w->part && tags_apply(w->filter, w->part->topic) && part > f->filtering.bytes)
 			part = f->filtering.bytes;
 		read_part(f, w, (uint32_t)part, total == 0);
 		total += w->bytes;

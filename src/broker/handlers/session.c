@@ -269,12 +269,10 @@ static struct access access_to(struct mqs_request *rq, bool by_id, struct str na
 
 	if (a.t)
 		name = a.t->name;
-	if (name.p && !tags_may_read(rq, name, a.t, &a.filter))
+	if (name.p && !tags_may_read(rq, name, &a.filter))
 		a.code = KAFKA_ERR_TOPIC_AUTHORIZATION_FAILED;
 	else if (!a.t)
 		a.code = by_id ? KAFKA_ERR_UNKNOWN_TOPIC_ID : KAFKA_ERR_UNKNOWN_TOPIC_OR_PARTITION;
-	else if (a.filter && rq->head.version < 4)
-		a.code = KAFKA_ERR_UNSUPPORTED_VERSION; /* such answers cannot say that there is nothing */
 	return a;
 }
 

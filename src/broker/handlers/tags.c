@@ -103,7 +103,7 @@ bool tags_may_write(struct mqs_request *rq, struct str topic, const struct tags 
 	return true;
 }
 
-bool tags_may_read(struct mqs_request *rq, struct str topic, struct mqs_topic *t, const struct tags_filter **ret)
+bool tags_may_read(struct mqs_request *rq, struct str topic, const struct tags_filter **ret)
 {
 	const struct mqs_peer *peer = mqs_peer(rq);
 	struct tags tags;
@@ -111,7 +111,7 @@ bool tags_may_read(struct mqs_request *rq, struct str topic, struct mqs_topic *t
 	if (!side_of(rq, topic, OP_READ, "sub_tags", &tags))
 		return false;
 	*ret = NULL;
-	if (peer->sasl && peer->app && !peer->administrator && (tags.n || (t && atomic_load(&t->addressed)))) {
+	if (peer->sasl && peer->app && !peer->administrator) {
 		struct tags_filter *filter = ARENA_NEW(rq->arena, struct tags_filter);
 
 		*filter = (struct tags_filter){str_of(peer->user), tags};

@@ -34,10 +34,16 @@ struct tags_filter {
 bool tags_may_publish(const struct tags *tags, const struct kafka_record *record);
 bool tags_may_see(const struct tags_filter *filter, const struct kafka_record *record);
 
-/* Whether the peer may publish to a topic, or read it. *ret: which records, NULL for all; in the request's arena. Of
- * the topic to read only its name is needed; t may be NULL when there is none of that name. */
+/* Whether the peer may publish to a topic, or read it. *ret: which records, NULL for all; in the request's arena. */
 bool tags_may_write(struct mqs_request *rq, struct str topic, const struct tags **ret);
-bool tags_may_read(struct mqs_request *rq, struct str topic, struct mqs_topic *t, const struct tags_filter **ret);
+bool tags_may_read(struct mqs_request *rq, struct str topic, const struct tags_filter **ret);
+
+/* Whether the filter has anything to do in the topic now. To be asked behind the read: a topic is marked before its
+ * first record for one application is there. */
+static inline bool tags_apply(const struct tags_filter *filter, struct mqs_topic *t)
+{
+	return filter && (filter->tags.n || atomic_load(&t->addressed));
+}
 
 /* Looks at all records of a partition's batches before they are appended: an error of the protocol; then *out says
  * which records are to blame, up to a thousand. inflate is what may still be decompressed; scratch is for that. */
