@@ -11,22 +11,21 @@ enum { PARTITIONS_MAX = 20000, ERRORS_MAX = 10000 };
 struct produce;
 
 struct produce_part {
-	struct plog_waiter waiter; /* first */
+	struct plog_append append; /* first */
+	struct plog_waiter waiter; /* for its durability */
 	struct produce *p;
 	struct mqs_part *part;
 	struct str records;
 	const struct tags *tags; /* that records must have; NULL: any */
-	int64_t end;
 	struct kafka_produce_res_partition_response *out;
-	uint8_t *converted;
-	bool keyless; /* refused for records without key */
+	struct buf legacy, recoded; /* what records lie in, when they are not as they came */
 };
 
 struct produce {
 	struct mqs_request *rq;
 	struct kafka_produce_res *res;
 	struct produce_part *v;
-	size_t n, pending;
+	size_t n, pending; /* appends, then flushes, that are not done */
 	struct mqs_task task; /* back on the loop, from the coordinator */
 	int16_t txn_code;
 	bool holds;
@@ -49,7 +48,7 @@ static void answer(struct produce *p)
 
 static void on_durable(struct plog_waiter *w, int code)
 {
-	struct produce_part *pp = (struct produce_part *)w;
+	struct produce_part *pp = (struct produce_part *)(void *)((char *)w - offsetof(struct produce_part, waiter));
 	struct produce *p = pp->p;
 
 	if (code != 0) {
@@ -82,7 +81,7 @@ static const char *code_text(const struct produce_part *pp, int code)
 		return "there is no such codec";
 	if (code != KAFKA_ERR_INVALID_RECORD)
 		return NULL;
-	if (pp->keyless)
+	if (pp->append.keyless)
 		return NO_KEY;
 	return pp->out->record_errors.n ? "the application may not publish records with these tags, or without a tag"
 					: "the batch is not valid";
@@ -156,82 +155,114 @@ static int look(struct produce *p, struct produce_part *pp, struct buf *out)
 	return code;
 }
 
-static int append(struct produce_part *pp)
+/* With the code of the append, or of what was wrong before. */
+static void appended(struct produce_part *pp, int code)
 {
-	struct plog_append a = {.batches = (uint8_t *)(uintptr_t)pp->records.p,
-				.n = pp->records.n,
-				.leader_epoch = -1,
-				.now_ms = clock_now_ms()};
+	const struct plog_append *a = &pp->append;
 
-	if (pp->records.n == 0)
-		return KAFKA_ERR_INVALID_RECORD;
-	int rc = plog_append(pp->part->log, &a);
-
-	if (rc != 0) {
-		pp->keyless = a.keyless;
-		pp->out->log_start_offset = -1;
-		return mqs_code(rc);
-	}
-	pp->out->base_offset = a.base_offset;
-	pp->out->log_append_time_ms = a.append_time;
-	pp->out->log_start_offset = a.start;
-	pp->end = a.end_offset;
-	if (!a.duplicate)
-		mqs_part_notify(pp->part);
-	return 0;
-}
-
-static void append_part(struct produce *p, struct produce_part *pp)
-{
-	struct buf legacy, recoded;
-	int code = pp->out->error_code;
-
-	buf_init(&legacy, LEGACY_MAX);
-	buf_init(&recoded, LEGACY_MAX);
-	if (code == 0 && p->rq->head.version < 3)
-		code = convert(pp, &legacy);
-	if (code == 0)
-		code = look(p, pp, &recoded);
-	if (code == 0)
-		code = append(pp);
-	if (pp->keyless)
-		name_keyless(p, pp);
-	buf_done(&legacy);
-	buf_done(&recoded);
-	pp->out->error_code = (int16_t)code;
-	if (code != 0) {
-		pp->out->base_offset = -1;
+	if (code == 0) {
+		pp->out->base_offset = a->base_offset;
+		pp->out->log_append_time_ms = a->append_time;
+		pp->out->log_start_offset = a->start;
+		if (!a->duplicate)
+			mqs_part_notify(pp->part);
+	} else {
+		if (a->keyless)
+			name_keyless(pp->p, pp);
+		pp->out->base_offset = pp->out->log_start_offset = -1;
 		pp->out->error_message = str_of(code_text(pp, code));
 		pp->part = NULL;
 	}
+	pp->out->error_code = (int16_t)code;
+	buf_done(&pp->legacy);
+	buf_done(&pp->recoded);
 }
 
-static void append_all(struct produce *p)
+static void hold(struct produce *p)
+{
+	if (!p->holds)
+		mqs_loop_hold(mqs_loop_of(p->rq), 1);
+	p->holds = true;
+}
+
+/* Only now, so that one flush is for all partitions. */
+static void wait_for_all(struct produce *p)
 {
 	const struct kafka_produce_req *in = p->rq->in;
-	struct mqs_loop *loop = mqs_loop_of(p->rq);
 
-	for (size_t i = 0; i < p->n; i++) {
-		if (p->txn_code && !p->v[i].out->error_code)
-			p->v[i].out->error_code = p->txn_code;
-		append_part(p, &p->v[i]);
-	}
 	p->pending = 1;
 	for (size_t i = 0; in->acks == -1 && i < p->n; i++) {
 		struct produce_part *pp = &p->v[i];
 
 		if (!pp->part)
 			continue;
-		if (!p->holds)
-			mqs_loop_hold(loop, 1);
-		p->holds = true;
+		hold(p);
 		p->pending++;
-		pp->waiter.inbox = mqs_loop_inbox(loop);
+		pp->waiter.inbox = mqs_loop_inbox(mqs_loop_of(p->rq));
 		pp->waiter.fn = on_durable;
-		plog_wait_durable(pp->part->log, pp->end, &pp->waiter);
+		plog_wait_durable(pp->part->log, pp->append.end_offset, &pp->waiter);
 	}
 	if (--p->pending == 0)
 		answer(p);
+}
+
+static void on_appended(struct plog_waiter *w, int code)
+{
+	struct produce_part *pp = (struct produce_part *)w;
+	struct produce *p = pp->p;
+
+	appended(pp, code ? mqs_code(code) : 0);
+	if (--p->pending == 0)
+		wait_for_all(p);
+}
+
+/* PLOG_PENDING when another loop writes to the partition: on_appended() then. */
+static int append(struct produce_part *pp)
+{
+	if (pp->records.n == 0)
+		return KAFKA_ERR_INVALID_RECORD;
+	pp->append = (struct plog_append){
+		.done = {.inbox = mqs_loop_inbox(mqs_loop_of(pp->p->rq)), .fn = on_appended},
+		.batches = (uint8_t *)(uintptr_t)pp->records.p,
+		.n = pp->records.n,
+		.leader_epoch = -1,
+		.now_ms = clock_now_ms(),
+	};
+	int rc = plog_submit(pp->part->log, &pp->append);
+
+	return rc < 0 ? mqs_code(rc) : rc;
+}
+
+/* False when it will be done later. */
+static bool append_part(struct produce *p, struct produce_part *pp)
+{
+	int code = pp->out->error_code;
+
+	buf_init(&pp->legacy, LEGACY_MAX);
+	buf_init(&pp->recoded, LEGACY_MAX);
+	if (code == 0 && p->rq->head.version < 3)
+		code = convert(pp, &pp->legacy);
+	if (code == 0)
+		code = look(p, pp, &pp->recoded);
+	if (code == 0 && (code = append(pp)) == PLOG_PENDING)
+		return false;
+	appended(pp, code);
+	return true;
+}
+
+static void append_all(struct produce *p)
+{
+	p->pending = 1;
+	for (size_t i = 0; i < p->n; i++) {
+		if (p->txn_code && !p->v[i].out->error_code)
+			p->v[i].out->error_code = p->txn_code;
+		if (!append_part(p, &p->v[i]))
+			p->pending++;
+	}
+	if (--p->pending == 0)
+		wait_for_all(p);
+	else
+		hold(p);
 }
 
 static void on_addressed(struct mqs_task *task)

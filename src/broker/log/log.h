@@ -220,7 +220,7 @@ int plog_append(struct plog *p, struct plog_append *a);
 /* As plog_append(), without ever waiting for another thread that writes to the partition: then the append is left to
  * that thread, PLOG_PENDING is returned, and later a->done.fn is called through a->done.inbox with what plog_append()
  * would have returned. Until then *a and the batches must stay. Appends of one thread keep their order. */
-enum { PLOG_PENDING = 1 };
+enum { PLOG_PENDING = 1000 };
 int plog_submit(struct plog *p, struct plog_append *a);
 
 /* Ends the transaction of a producer here: appends the control batch. PLOG_INVALID_EPOCH for an older epoch,
