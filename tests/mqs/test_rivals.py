@@ -515,9 +515,9 @@ def write(wire, name, producer, topic, sequence, value=b'v', version=9):
 
 
 def steadily(call):
-    """The last transaction's markers may be under way."""
+    """The last transaction's markers may be under way; clients before Produce 12 know that by another name."""
     result = call()
-    while 'CONCURRENT_TRANSACTIONS' in (result, result[0]):
+    while {'CONCURRENT_TRANSACTIONS', 'NOT_ENOUGH_REPLICAS'} & {result, result[0]}:
         time.sleep(0.01)
         result = call()
     return result

@@ -49,6 +49,15 @@ void group__consumer_revoke_timeout(struct group_coord *g, struct member *m, int
 	group__consumer_left(g, gr, now_ms);
 }
 
+static int32_t session_of(const struct group_coord *g, const struct group *gr)
+{
+	int32_t session_ms = g->cfg.consumer_session_ms, interval_ms = 0;
+
+	if (g->env.times)
+		g->env.times(g->env.arg, gr->id, &session_ms, &interval_ms);
+	return session_ms;
+}
+
 void group__consumer_loaded(struct group_coord *g, struct group *gr, int64_t now_ms)
 {
 	struct str key;
@@ -57,7 +66,7 @@ void group__consumer_loaded(struct group_coord *g, struct group *gr, int64_t now
 	for (size_t at = 0; map_next(gr->members, &at, &key, &v);) {
 		struct member *m = v;
 
-		coord_timer_set(&g->timers, &m->session, now_ms + g->cfg.consumer_session_ms);
+		coord_timer_set(&g->timers, &m->session, now_ms + session_of(g, m->group));
 		if (m->state == MEMBER_UNREVOKED)
 			coord_timer_set(&g->timers, &m->revoke, now_ms + m->rebalance_ms);
 		group__regex_resolve(g, m);
@@ -209,12 +218,12 @@ static void refuse(struct group_coord *g, const struct group_consumer_heartbeat 
 }
 
 static void answer_now(struct group_coord *g, struct str member_id, int32_t epoch, const struct part_set *parts,
-		       uint64_t token)
+		       int32_t interval_ms, uint64_t token)
 {
 	struct group_reply r = {.op = GROUP_CONSUMER_HEARTBEAT, .member_id = member_id};
 
 	r.consumer.epoch = epoch;
-	r.consumer.interval_ms = g->cfg.consumer_interval_ms;
+	r.consumer.interval_ms = interval_ms;
 	r.consumer.has_assignment = parts;
 	r.consumer.v = parts ? parts->v : NULL;
 	r.consumer.n = parts ? parts->n : 0;
@@ -224,15 +233,19 @@ static void answer_now(struct group_coord *g, struct str member_id, int32_t epoc
 static void respond(struct group_coord *g, const struct group *gr, struct str member_id, int32_t epoch,
 		    const struct part_set *parts, uint64_t token, int64_t now_ms)
 {
+	int32_t session_ms = 0, interval_ms = g->cfg.consumer_interval_ms;
 	struct waiter *w;
 
+	if (g->env.times)
+		g->env.times(g->env.arg, gr->id, &session_ms, &interval_ms);
 	if (!gr->listed && !gr->under_way) { /* nothing to store: also a full disk does not keep this answer back */
-		answer_now(g, member_id, epoch, parts, token);
+		answer_now(g, member_id, epoch, parts, interval_ms, token);
 		return;
 	}
 	w = group__waiter(g, GROUP_CONSUMER_HEARTBEAT, token, now_ms);
 	w->member_id = coord_own(member_id);
 	w->epoch = epoch;
+	w->interval_ms = interval_ms;
 	if (parts) {
 		w->has_assignment = true;
 		group__parts_copy(&w->parts, parts->v, parts->n);
@@ -259,7 +272,7 @@ static void leave(struct group_coord *g, const struct group_consumer_heartbeat *
 		m->previous_epoch = -2;
 		group__parts_free(&m->revoking);
 		coord_timer_stop(&g->timers, &m->revoke);
-		coord_timer_set(&g->timers, &m->session, now_ms + g->cfg.consumer_session_ms);
+		coord_timer_set(&g->timers, &m->session, now_ms + session_of(g, m->group));
 		group__touch_member(g, m);
 	} else {
 		group__member_drop(g, m, COORD_UNKNOWN_MEMBER_ID);
@@ -486,7 +499,7 @@ static void beat(struct group_coord *g, const struct group_consumer_heartbeat *i
 		refuse(g, in, token, code, NULL);
 		return;
 	}
-	coord_timer_set(&g->timers, &m->session, now_ms + g->cfg.consumer_session_ms);
+	coord_timer_set(&g->timers, &m->session, now_ms + session_of(g, m->group));
 	if (update(g, m, in) || fresh)
 		new_epoch(g, gr);
 	bool changed = reconcile(g, m, in, now_ms);

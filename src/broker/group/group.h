@@ -88,6 +88,8 @@ struct group_env {
 	bool (*topic_next)(void *arg, size_t *at, struct str *ret_name);
 	/* Whether a principal may describe a topic that its regular expression matches. NULL: everybody all. */
 	bool (*topic_visible)(void *arg, struct str principal, struct str topic);
+	/* A group of KIP-848 with times of its own: changes what is set of them. NULL: none has. */
+	void (*times)(void *arg, struct str group_id, int32_t *session_ms, int32_t *interval_ms);
 };
 
 /* Zeros mean the defaults in brackets. Times in ms. */

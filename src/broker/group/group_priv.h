@@ -136,7 +136,7 @@ struct waiter {
 	struct group_offset *offsets; /* commit, delete: owned copies */
 	int64_t producer_id, retention_ms, now_ms;
 	bool txn, commit, silent; /* silent: our own work, nobody waits */
-	int32_t epoch;            /* consumer heartbeat */
+	int32_t epoch, interval_ms; /* consumer heartbeat */
 	bool has_assignment;
 	struct part_set parts;
 };

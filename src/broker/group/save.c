@@ -119,7 +119,7 @@ static void answer(struct group_coord *g, struct waiter *w, bool ok)
 		return;
 	if (w->op == GROUP_CONSUMER_HEARTBEAT) {
 		r.consumer.epoch = w->epoch;
-		r.consumer.interval_ms = g->cfg.consumer_interval_ms;
+		r.consumer.interval_ms = w->interval_ms ? w->interval_ms : g->cfg.consumer_interval_ms;
 		r.consumer.has_assignment = w->has_assignment;
 		r.consumer.v = w->parts.v;
 		r.consumer.n = w->parts.n;

@@ -18,6 +18,7 @@ static void state_replay(void *arg, struct str key, struct str value)
 		return;
 	}
 	mqs_topic_replay(b, key, value);
+	mqs_group_replay(b, key, value);
 	mqs_security_replay(b, key, value);
 }
 

@@ -238,6 +238,7 @@ struct mqs_broker {
 	pthread_rwlock_t topics;
 	struct map *by_name, *by_id;
 	struct mqs_settings defaults; /* of topics, set as broker settings */
+	struct map *groups_set; /* struct mqs_group_setting by group; broker.coord */
 	struct {
 		struct str name;
 		struct kafka_uuid id;
@@ -313,6 +314,19 @@ struct str mqs_config_value(struct mqs_broker *b, const struct mqs_settings *s, 
 
 /* Members of groups that subscribe by a regular expression are told of topics that came, went, or may be seen now. */
 void mqs_groups_refresh(struct mqs_broker *b);
+
+/* Times of consumer groups that were set for them (group_settings.c). In ms, -1: not set. */
+enum { GROUP_SESSION_MS, GROUP_INTERVAL_MS, GROUP_SETTINGS };
+struct mqs_group_setting {
+	struct str group;
+	int32_t v[GROUP_SETTINGS];
+};
+extern const struct mqs_config_def mqs_group_defs[GROUP_SETTINGS];
+void mqs_group_replay(struct mqs_broker *b, struct str key, struct str value);
+void mqs_group_free(struct mqs_broker *b);
+void mqs_group_of(struct mqs_broker *b, struct str group, int32_t ret_v[GROUP_SETTINGS]);
+/* On the worker thread; an error of the protocol. */
+int mqs_group_put(struct mqs_broker *b, struct str group, const int32_t v[GROUP_SETTINGS]);
 
 /* Coordinators (coord.c). */
 int mqs_coord_open(struct mqs_broker *b, struct err *err);

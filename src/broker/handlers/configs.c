@@ -7,7 +7,7 @@
 /* DescribeConfigs, AlterConfigs, IncrementalAlterConfigs, ListConfigResources. Settings of topics, and the same
  * settings by their broker names as defaults of all topics. */
 
-enum { MANY = 5000, RES_TOPIC = 2, RES_BROKER = 4, RES_GROUP = 32 };
+enum { MANY = 5000, RES_TOPIC = 2, RES_BROKER = 4, RES_GROUP = 32, SOURCE_GROUP = 8 };
 
 struct fixed {
 	const char *name, *value;
@@ -147,6 +147,30 @@ static void describe_broker(struct mqs_request *rq, const struct kafka_describe_
 	add_fixed(out, r, "log.dirs", str_of(b->options.dir), CFG_STRING);
 }
 
+static void describe_group(struct mqs_request *rq, const struct kafka_describe_configs_req_resource *r,
+			   struct kafka_describe_configs_res_result *out)
+{
+	struct mqs_broker *b = mqs_broker(rq);
+	const int32_t of_broker[GROUP_SETTINGS] = {b->options.group_session_ms, b->options.group_interval_ms};
+	int32_t v[GROUP_SETTINGS];
+
+	if (!mqs_may(rq, ACL_GROUP, r->resource_name, OP_DESCRIBE_CONFIGS)) {
+		out->error_code = KAFKA_ERR_GROUP_AUTHORIZATION_FAILED;
+		return;
+	}
+	mqs_group_of(b, r->resource_name, v);
+	out->configs.v = KAFKA_ARRAY(rq->arena, kafka_describe_configs_res_config, GROUP_SETTINGS);
+	for (int i = 0; i < GROUP_SETTINGS; i++) {
+		struct str value = arena_fmt(rq->arena, "%d", v[i] < 0 ? of_broker[i] : v[i]);
+		struct kafka_describe_configs_res_config *c = &out->configs.v[out->configs.n];
+
+		add_fixed(out, r, mqs_group_defs[i].name, value, CFG_INT);
+		c->read_only = false;
+		c->is_default = v[i] < 0;
+		c->config_source = v[i] < 0 ? 5 : SOURCE_GROUP;
+	}
+}
+
 void mqs_handle_describe_configs(struct mqs_request *rq)
 {
 	const struct kafka_describe_configs_req *in = rq->in;
@@ -166,7 +190,9 @@ void mqs_handle_describe_configs(struct mqs_request *rq)
 			describe_topic(rq, r, out);
 		else if (r->resource_type == RES_BROKER)
 			describe_broker(rq, r, out);
-		else if (r->resource_type != 8 && r->resource_type != 16 && r->resource_type != RES_GROUP)
+		else if (r->resource_type == RES_GROUP)
+			describe_group(rq, r, out);
+		else if (r->resource_type != 8 && r->resource_type != 16)
 			out->error_code = KAFKA_ERR_INVALID_REQUEST;
 	}
 	mqs_answer(rq, res);
@@ -270,12 +296,65 @@ static int apply_all(struct mqs_request *rq, const struct change *c, struct mqs_
 	return code;
 }
 
+static int apply_group(struct mqs_request *rq, int32_t v[GROUP_SETTINGS], struct str name, int op, struct str value,
+		       struct str *ret_text)
+{
+	long long n = -1;
+	int id = 0;
+
+	while (id < GROUP_SETTINGS && !str_is(name, mqs_group_defs[id].name))
+		id++;
+	if (id == GROUP_SETTINGS && op == DELETE)
+		return 0;
+	if (id < GROUP_SETTINGS && (op == DELETE || (op == SET && !value.p))) {
+		v[id] = -1;
+		return 0;
+	}
+	if (id == GROUP_SETTINGS || op != SET ||
+	    !str_to_int(value, mqs_group_defs[id].min, mqs_group_defs[id].max, &n)) {
+		*ret_text = arena_fmt(rq->arena, "%.*s: no such setting, or not such a value", STR_FMT(name));
+		return KAFKA_ERR_INVALID_CONFIG;
+	}
+	v[id] = (int32_t)n;
+	return 0;
+}
+
+static int alter_group(struct mqs_request *rq, const struct change *c, struct str *ret_text)
+{
+	const struct kafka_incremental_alter_configs_req_config *inc = c->configs;
+	const struct kafka_alter_configs_req_config *all = c->configs;
+	struct mqs_broker *b = mqs_broker(rq);
+	int32_t v[GROUP_SETTINGS] = {-1, -1};
+	int code = 0;
+
+	if (!mqs_may(rq, ACL_GROUP, c->name, OP_ALTER_CONFIGS))
+		return KAFKA_ERR_GROUP_AUTHORIZATION_FAILED;
+	if (!c->name.n)
+		return KAFKA_ERR_INVALID_REQUEST;
+	if (c->incremental)
+		mqs_group_of(b, c->name, v);
+	for (int32_t i = 0; i < c->n && code == 0; i++)
+		code = c->incremental
+			       ? apply_group(rq, v, inc[i].name, inc[i].config_operation, inc[i].value, ret_text)
+			       : apply_group(rq, v, all[i].name, SET, all[i].value, ret_text);
+	int32_t session = v[GROUP_SESSION_MS] < 0 ? b->options.group_session_ms : v[GROUP_SESSION_MS];
+	int32_t interval = v[GROUP_INTERVAL_MS] < 0 ? b->options.group_interval_ms : v[GROUP_INTERVAL_MS];
+
+	if (code == 0 && interval >= session) {
+		*ret_text = STR("members have to report more often than they may be silent");
+		code = KAFKA_ERR_INVALID_CONFIG;
+	}
+	return code || c->validate_only ? code : mqs_group_put(b, c->name, v);
+}
+
 static int alter(struct mqs_request *rq, const struct change *c, struct str *ret_text)
 {
 	struct mqs_broker *b = mqs_broker(rq);
 	struct mqs_topic *t = c->type == RES_TOPIC ? mqs_topic_of(rq, c->name) : NULL;
 	struct mqs_settings s = {0};
 
+	if (c->type == RES_GROUP)
+		return alter_group(rq, c, ret_text);
 	if (c->type != RES_TOPIC && c->type != RES_BROKER) {
 		*ret_text = STR("settings of this resource cannot be changed");
 		return KAFKA_ERR_INVALID_REQUEST;
@@ -344,12 +423,15 @@ void mqs_handle_list_config_resources(struct mqs_request *rq)
 {
 	const struct kafka_list_config_resources_req *in = rq->in;
 	struct kafka_list_config_resources_res *res = KAFKA_NEW(rq->arena, kafka_list_config_resources_res);
-	bool topics = rq->head.version > 0 && in->resource_types.n <= 0, brokers = topics;
-	size_t n;
+	bool topics = rq->head.version > 0 && in->resource_types.n <= 0, brokers = topics, groups = topics;
+	struct mqs_broker *b = mqs_broker(rq);
+	size_t n, at = 0;
+	void *set;
 
 	for (int32_t i = 0; i < in->resource_types.n; i++) {
 		topics = topics || in->resource_types.v[i] == RES_TOPIC;
 		brokers = brokers || in->resource_types.v[i] == RES_BROKER;
+		groups = groups || in->resource_types.v[i] == RES_GROUP;
 	}
 	res->config_resources.n = 0;
 	if (!mqs_may_cluster(rq, OP_DESCRIBE_CONFIGS)) {
@@ -359,7 +441,18 @@ void mqs_handle_list_config_resources(struct mqs_request *rq)
 	}
 	struct mqs_topic **v = mqs_topics_all(rq, &n);
 
-	res->config_resources.v = KAFKA_ARRAY(rq->arena, kafka_list_config_resources_res_config_resource, n + 1);
+	pthread_mutex_lock(&b->coord);
+	size_t n_groups = b->groups_set && groups ? map_count(b->groups_set) : 0;
+
+	res->config_resources.v =
+		KAFKA_ARRAY(rq->arena, kafka_list_config_resources_res_config_resource, n + n_groups + 1);
+	while (n_groups && map_next(b->groups_set, &at, NULL, &set)) {
+		struct str name = ((struct mqs_group_setting *)set)->group;
+
+		res->config_resources.v[res->config_resources.n].resource_name = arena_str(rq->arena, name);
+		res->config_resources.v[res->config_resources.n++].resource_type = RES_GROUP;
+	}
+	pthread_mutex_unlock(&b->coord);
 	if (brokers) {
 		res->config_resources.v[res->config_resources.n].resource_name = STR("1");
 		res->config_resources.v[res->config_resources.n++].resource_type = RES_BROKER;

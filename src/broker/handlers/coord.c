@@ -107,6 +107,15 @@ static bool env_topic_next(void *arg, size_t *at, struct str *ret_name)
 	return more;
 }
 
+static void env_times(void *arg, struct str group_id, int32_t *session_ms, int32_t *interval_ms)
+{
+	int32_t v[GROUP_SETTINGS];
+
+	mqs_group_of(arg, group_id, v);
+	*session_ms = v[GROUP_SESSION_MS] < 0 ? *session_ms : v[GROUP_SESSION_MS];
+	*interval_ms = v[GROUP_INTERVAL_MS] < 0 ? *interval_ms : v[GROUP_INTERVAL_MS];
+}
+
 /* ---- transactions ---- */
 
 struct marker_job;
@@ -263,7 +272,8 @@ int mqs_coord_open(struct mqs_broker *b, struct err *err)
 			       .topic = env_topic,
 			       .topic_name = env_topic_name,
 			       .topic_next = env_topic_next,
-			       .topic_visible = mqs_topic_visible};
+			       .topic_visible = mqs_topic_visible,
+			       .times = env_times};
 	struct group_config gc = {.offsets_retention_ms = b->options.offsets_retention_ms,
 				  .initial_delay_ms = b->options.group_initial_delay_ms,
 				  .consumer_session_ms = b->options.group_session_ms,
@@ -334,5 +344,6 @@ void mqs_coord_close(struct mqs_broker *b)
 	txn_coord_free(b->txns);
 	b->groups = NULL;
 	b->txns = NULL;
+	mqs_group_free(b);
 	pthread_mutex_unlock(&b->coord);
 }
