@@ -85,6 +85,20 @@ static void show_set_aside(const struct home *home)
 	pub_close(pub);
 }
 
+/* With the engine "kafka" the messages are elsewhere. */
+static void show_broker(const struct home *home)
+{
+	struct conf *conf = NULL;
+	char path[300];
+
+	if (conf_load(home->dir, &conf, NULL) == 0 && str_is(conf_str(conf, CONF_MQS_ENGINE), "kafka"))
+		printf("broker      elsewhere: %.*s\n", STR_FMT(conf_str(conf, CONF_MQS_BOOTSTRAP_SERVERS)));
+	else
+		printf("broker      %s\n",
+		       answers(home_path(home, "mqs.sock", path, sizeof(path))) ? "ready" : "not running");
+	conf_free(conf);
+}
+
 int up_status(int argc, char **argv)
 {
 	struct home home;
@@ -102,7 +116,7 @@ int up_status(int argc, char **argv)
 		puts("supervisor  not running");
 	printf("appiad      %s\n", control ? "ready" : "not answering");
 	printf("worker      %s\n", worker ? "ready" : "not answering");
-	printf("broker      %s\n", answers(home_path(&home, "mqs.sock", path, sizeof(path))) ? "ready" : "not running");
+	show_broker(&home);
 	printf("mqs-rest    %s\n",
 	       answers(home_path(&home, "mqs-rest.sock", path, sizeof(path))) ? "ready" : "not running");
 	show_set_aside(&home);

@@ -211,6 +211,9 @@ static void print_summary(struct up *up, const struct cli_profile *who, struct s
 	if (has_rest(up))
 		printf("  messages     https://%s:%d/v1/topic/ (REST)\n", host_of(up, CONF_MQS_ADDRESS),
 		       (int)conf_int(up->conf, CONF_MQS_REST_PORT));
+	if (str_is(conf_str(up->conf, CONF_MQS_ENGINE), "kafka"))
+		printf("  Kafka        %.*s is managed, no broker is started\n",
+		       STR_FMT(conf_str(up->conf, CONF_MQS_BOOTSTRAP_SERVERS)));
 	fflush(stdout);
 }
 
