@@ -56,6 +56,17 @@ def test_compression_type_may_change(wire):
         assert codec_of_next() == [NUMBERS[kind]]
 
 
+def test_zstandard_is_not_for_old_clients(wire):
+    wire.create('new', compression_type='zstd')
+    assert wire.produce('new', batch([b'x' * 1000]))['error'] == 'NONE'
+    assert wire.fetch('new', 0, version=10)['error'] == 'NONE'
+    for version in (4, 9):
+        assert wire.fetch('new', 0, version=version)['error'] == 'UNSUPPORTED_COMPRESSION_TYPE'
+    old = wire.call('Fetch', 3, max_wait_ms=0, max_bytes=10000, topics=[
+        {'topic': 'new', 'partitions': [{'partition': 0, 'fetch_offset': 0, 'partition_max_bytes': 10000}]}])
+    assert len(old['responses'][0]['partitions'][0]['records']) > 1000
+
+
 def test_compressing_anew_hides_no_damage(wire):
     wire.create('damaged', compression_type='gzip')
     data = bytearray(batch([b'x' * 100]))

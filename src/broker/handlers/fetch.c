@@ -67,6 +67,17 @@ static int16_t epoch_code(struct fetch_want *w)
 						     : 0;
 }
 
+/* Clients that cannot know Zstandard are told so, where the topic has it (KIP-110). Before version 4 records are
+ * unpacked for them. */
+static int16_t codec_code(struct mqs_request *rq, struct fetch_want *w)
+{
+	int version = rq->head.version;
+
+	return version >= 4 && version < 10 && atomic_load(&w->part->topic->codec) == KAFKA_CODEC_ZSTD
+		       ? KAFKA_ERR_UNSUPPORTED_COMPRESSION_TYPE
+		       : 0;
+}
+
 static bool diverges(struct fetch_want *w)
 {
 	int32_t epoch;
@@ -107,6 +118,8 @@ static void read_part(struct fetch *f, struct fetch_want *w, uint32_t max_bytes,
 	out->error_code = w->code;
 	if (out->error_code == 0)
 		out->error_code = epoch_code(w);
+	if (out->error_code == 0)
+		out->error_code = codec_code(f->rq, w);
 	if (out->error_code)
 		return;
 	w->read = (struct plog_read){.offset = w->offset,
