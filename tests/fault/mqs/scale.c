@@ -18,8 +18,8 @@
  * usage: mqs_scale APPIA_MQS HOME PORT TOPICS PARTITIONS CONNECTIONS
  *
  * Makes TOPICS topics of PARTITIONS each, writes to all of them, restarts the broker after an orderly stop and after
- * kill -9, looks that everything is there, opens CONNECTIONS connections that all get an answer, and prints times and
- * resident memory: "name value" lines in ms and MiB. */
+ * kill -9, looks that everything is there, opens CONNECTIONS connections that all get an answer, and prints times
+ * (cpu_: processor time of a start) and resident memory: "name value" lines in ms and MiB. */
 
 static struct broker broker;
 static int n_topics;
@@ -39,6 +39,22 @@ static double rss(void)
 	if (f)
 		fclose(f);
 	return (double)kib / 1024;
+}
+
+/* User and system time so far, in ms. */
+static double cpu(void)
+{
+	char path[64];
+	unsigned long user = 0, sys = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)broker.pid);
+	FILE *f = fopen(path, "r");
+
+	if (f && fscanf(f, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &sys) != 2)
+		user = sys = 0;
+	if (f)
+		fclose(f);
+	return (double)(user + sys) * 1000 / (double)sysconf(_SC_CLK_TCK);
 }
 
 static void show(const char *name, double value)
@@ -87,6 +103,8 @@ static void start(const char *what)
 	broker_wait_ready(&broker);
 	snprintf(name, sizeof(name), "start_%s_ms", what);
 	show(name, (double)(now_us() - began) / 1000);
+	snprintf(name, sizeof(name), "cpu_%s_ms", what);
+	show(name, cpu());
 	snprintf(name, sizeof(name), "rss_%s_mib", what);
 	show(name, rss());
 }
