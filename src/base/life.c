@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
+#include <sys/resource.h>
 
 static sigset_t watched;
 
@@ -29,5 +30,15 @@ void life_wait(void (*reopen)(void *ctx), void *ctx)
 		log_reopen();
 		if (reopen)
 			reopen(ctx);
+	}
+}
+
+void life_raise_files(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) == 0) {
+		r.rlim_cur = r.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &r);
 	}
 }

@@ -10,4 +10,7 @@ void life_begin(void);
 /* Returns on SIGTERM and SIGINT. On SIGHUP it opens the log anew (log_reopen()) and calls reopen, which may be NULL. */
 void life_wait(void (*reopen)(void *ctx), void *ctx);
 
+/* Allows this process as many open files as the system lets it. */
+void life_raise_files(void);
+
 #endif

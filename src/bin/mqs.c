@@ -206,16 +206,6 @@ static void on_http(void *ctx, const struct httpd_request *req, struct httpd_rep
 
 /* ---- life ---- */
 
-static void raise_files(void)
-{
-	struct rlimit r;
-
-	if (getrlimit(RLIMIT_NOFILE, &r) == 0) {
-		r.rlim_cur = r.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &r);
-	}
-}
-
 /* Connections leave descriptors for the files of partitions. */
 static void limit_connections(struct program *p)
 {
@@ -285,7 +275,7 @@ int main(int argc, char **argv)
 	mallopt(M_MMAP_THRESHOLD, 64 << 20);
 	mallopt(M_TRIM_THRESHOLD, 96 << 20);
 	mallopt(M_ARENA_MAX, 4);
-	raise_files();
+	life_raise_files();
 	life_begin();
 	int code = conf_load(home, &p.conf, &p.err);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* appia-mqs-rest: the REST interface of message integration, a Kafka client behind the front door. */
+#include "base/life.h"
 #include "base/log.h"
 #include "bin/appiad/mqs_settings.h"
 #include "conf/conf.h"
@@ -8,9 +9,7 @@
 
 #include <getopt.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 
 #define MAX_BODY ((size_t)5 << 20) /* 2 MiB of messages, escaped, with what is around them */
@@ -35,16 +34,6 @@ static const char *in_home(struct program *p, char *buf, const char *name)
 {
 	snprintf(buf, PATH_MAX, "%.*s/%s", STR_FMT(conf_home(p->conf)), name);
 	return buf;
-}
-
-static void raise_files(void)
-{
-	struct rlimit r;
-
-	if (getrlimit(RLIMIT_NOFILE, &r) == 0) {
-		r.rlim_cur = r.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &r);
-	}
 }
 
 static int make_server(struct program *p)
@@ -108,8 +97,7 @@ int main(int argc, char **argv)
 	static const struct option options[] = {{"home", 1, NULL, 'h'}, {NULL, 0, NULL, 0}};
 	static struct program p;
 	const char *home = NULL;
-	sigset_t signals;
-	int c, number;
+	int c;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1)
 		if (c == 'h')
@@ -120,22 +108,14 @@ int main(int argc, char **argv)
 		return usage();
 	log_init("appia-mqs-rest", LOG_INFO);
 	umask(0077);
-	signal(SIGPIPE, SIG_IGN);
-	raise_files();
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGHUP);
-	/* Before any thread is made: they all inherit the mask. */
-	sigprocmask(SIG_BLOCK, &signals, NULL);
-	signal(SIGHUP, SIG_DFL); /* ignored until now: log_reopen() */
+	life_raise_files();
+	life_begin();
 	p.arena = arena_new(1 << 20);
 	int code = start(&p, home);
 
 	if (code == 0) {
 		log_info("listening on %s", p.socket);
-		while (sigwait(&signals, &number) == 0 && number == SIGHUP)
-			log_reopen();
+		life_wait(NULL, NULL);
 		log_info("stopping");
 	} else {
 		log_error("%s", p.err.text);
