@@ -5,6 +5,7 @@ import pytest
 
 from lib import vendor
 
+PACKAGES = ['confluent-kafka']
 HEAD = '''
 import sys, time
 from confluent_kafka import *
@@ -48,7 +49,7 @@ def code(fn, *args):
 
 
 def run(mqs, script, *args):
-    return vendor.run_python(HEAD + script, mqs.address, *args, packages=['confluent-kafka'])
+    return vendor.run_python(HEAD + script, mqs.address, *args, packages=PACKAGES)
 
 
 @pytest.mark.parametrize('protocol', ['classic', 'consumer'])
@@ -56,7 +57,8 @@ def test_group_shares_the_partitions(mqs, protocol):
     run(mqs, '''
 protocol = sys.argv[2]
 create('share-' + protocol, 4)
-settings = {**B, 'group.id': 'share-' + protocol, 'group.protocol': protocol, 'auto.offset.reset': 'earliest'}
+settings = {**B, 'group.id': 'share-' + protocol, 'auto.offset.reset': 'earliest',
+            **({'group.protocol': protocol} if protocol == 'consumer' else {})}
 a, b = Consumer(settings), Consumer(settings)
 a.subscribe(['share-' + protocol])
 end = time.time() + 20
@@ -77,6 +79,118 @@ while len(a.assignment()) != 4 and time.time() < end:
 assert len(a.assignment()) == 4
 a.close()
 ''', protocol)
+
+
+@pytest.mark.parametrize('codec', ['none', 'gzip', 'snappy', 'lz4', 'zstd'])
+def test_compression(mqs, codec):
+    run(mqs, '''
+codec = sys.argv[2]
+create('rd-' + codec)
+values = [('%d ' % i) + 'x' * i for i in range(300)]
+assert write('rd-' + codec, values, **{'compression.codec': codec}) == []
+assert [m.value().decode() for m in read(300, 'rd-' + codec, 'rd-' + codec)] == values
+''', codec)
+
+
+def test_a_cooperative_rebalance_takes_only_what_moves(mqs):
+    run(mqs, '''
+create('coop', 4)
+settings = {**B, 'group.id': 'coop', 'partition.assignment.strategy': 'cooperative-sticky', 'session.timeout.ms': 6000,
+            'heartbeat.interval.ms': 200}
+a, b, lost = Consumer(settings), Consumer(settings), []
+a.subscribe(['coop'], on_revoke=lambda c, parts: lost.extend(p.partition for p in parts))
+end = time.time() + 30
+while len(a.assignment()) != 4 and time.time() < end:
+    a.poll(0.05)
+b.subscribe(['coop'])
+while not (len(a.assignment()) == 2 and len(b.assignment()) == 2) and time.time() < end:
+    a.poll(0.05)
+    b.poll(0.05)
+assert sorted(lost) == sorted(p.partition for p in b.assignment()), lost
+b.close()
+while len(a.assignment()) != 4 and time.time() < end:
+    a.poll(0.05)
+assert len(a.assignment()) == 4 and len(lost) == 2
+a.close()
+''')
+
+
+@pytest.mark.parametrize('protocol', ['classic', 'consumer'])
+def test_a_static_member_comes_back(mqs, protocol):
+    run(mqs, '''
+protocol = sys.argv[2]
+topic = 'static-' + protocol
+create(topic, 4)
+lost = []
+def member(name, **more):
+    c = Consumer({**B, 'group.id': topic, 'group.instance.id': name,
+                  **({'session.timeout.ms': 30000, 'heartbeat.interval.ms': 200} if protocol == 'classic' else
+                     {'group.protocol': protocol})})
+    c.subscribe([topic], **more)
+    return c
+one, two = member('one', on_revoke=lambda c, parts: lost.extend(parts)), member('two')
+def both(a, b):
+    end = time.time() + 30
+    while not (len(a.assignment()) == 2 and len(b.assignment()) == 2):
+        a.poll(0.05)
+        b.poll(0.05)
+        assert time.time() < end
+both(one, two)
+had = sorted(p.partition for p in two.assignment())
+del lost[:]
+two.close()
+back = member('two')
+both(one, back)
+assert sorted(p.partition for p in back.assignment()) == had and lost == []
+if hasattr(admin, 'describe_consumer_groups'):
+    members = next(iter(admin.describe_consumer_groups([topic]).values())).result(10).members
+    assert sorted(m.group_instance_id for m in members) == ['one', 'two']
+one.close()
+back.close()
+''', protocol)
+
+
+def test_the_last_value_of_a_key_stays(mqs):
+    run(mqs, '''
+create('rd-compact', cleanup_policy='compact', segment_ms='50', min_cleanable_dirty_ratio='0.01', delete_retention_ms='0')
+p = Producer(B)
+for n in range(3):
+    for i in range(50):
+        p.produce('rd-compact', key=f'k{i}', value=str(n))
+p.produce('rd-compact', key='k7', value=None)
+p.flush(10)
+end, state = time.time() + 30, []
+while len(state) != 49:
+    assert time.time() < end, len(state)
+    # Only records behind the last segment are compacted.
+    p.produce('rd-compact', key='roll', value='x')
+    p.flush(10)
+    c = Consumer({**B, 'group.id': 'rd-compact', 'auto.offset.reset': 'earliest', 'enable.partition.eof': True})
+    c.assign([TopicPartition('rd-compact', 0, 0)])
+    state = []
+    while (m := c.poll(10)) is not None and m.error() is None:
+        if m.key() != b'roll':
+            state.append(m)
+    c.close()
+assert all(m.value() == b'2' and m.key() != b'k7' for m in state)
+''')
+
+
+def test_quotas_slow_down(mqs):
+    mqs.quota(client='rd-slow', producer_byte_rate=200000, consumer_byte_rate=200000)
+    run(mqs, '''
+create('rd-quota')
+told, slow = [], {'client.id': 'rd-slow', 'throttle_cb': lambda e: told.append(e.throttle_time)}
+begun, p = time.time(), Producer({**B, **slow, 'linger.ms': 0})
+for i in range(60):
+    p.produce('rd-quota', value='x' * 10000)
+    p.flush(30)
+assert told and time.time() - begun > 1.5, (told, time.time() - begun)
+begun = time.time()
+del told[:]
+assert len(read(60, 'rd-quota', 'rd-quota', **slow, **{'fetch.message.max.bytes': 20000})) == 60
+assert told and time.time() - begun > 1.5, (told, time.time() - begun)
+''')
 
 
 def test_aborted_records_are_not_seen(mqs):
