@@ -286,6 +286,8 @@ static void pump(struct mqs_conn *c)
 	for (; rq && !c->closing; rq = rq->next) {
 		if (rq->started || rq->done)
 			continue;
+		if (atomic_load_explicit(&c->server->stopping, memory_order_relaxed))
+			break; /* what runs is answered, nothing begins */
 		bool produce = rq->head.key == KAFKA_API_PRODUCE;
 
 		if (c->running && !(produce && c->produce_only))
