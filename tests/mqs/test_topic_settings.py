@@ -59,6 +59,9 @@ def test_compression_type_may_change(wire):
 def test_zstandard_is_not_for_old_clients(wire):
     wire.create('new', compression_type='zstd')
     assert wire.produce('new', batch([b'x' * 1000]))['error'] == 'NONE'
+    packed = wire.fetch('new', 0)['records']
+    for version, error in ((7, 'NONE'), (6, 'UNSUPPORTED_COMPRESSION_TYPE'), (3, 'UNSUPPORTED_COMPRESSION_TYPE')):
+        assert wire.produce('new', packed, version=version)['error'] == error
     assert wire.fetch('new', 0, version=10)['error'] == 'NONE'
     for version in (4, 9):
         assert wire.fetch('new', 0, version=version)['error'] == 'UNSUPPORTED_COMPRESSION_TYPE'

@@ -78,7 +78,7 @@ static int convert(struct produce_part *pp, struct buf *out)
 static const char *code_text(const struct produce_part *pp, int code)
 {
 	if (code == KAFKA_ERR_UNSUPPORTED_COMPRESSION_TYPE)
-		return "there is no such codec";
+		return "there is no such codec, or not in this version of Produce";
 	if (code != KAFKA_ERR_INVALID_RECORD)
 		return NULL;
 	if (pp->append.keyless)
@@ -138,12 +138,25 @@ static int recompress(struct produce *p, struct produce_part *pp, struct buf *sc
 	return code;
 }
 
+/* Came with version 7 (KIP-110). */
+static bool has_zstandard(struct str rest)
+{
+	struct kafka_batch batch;
+
+	while (rest.n && kafka_batch_next(&rest, &batch) == 0)
+		if (kafka_batch_codec(&batch) == KAFKA_CODEC_ZSTD)
+			return true;
+	return false;
+}
+
 /* What has to look at the records themselves. */
 static int look(struct produce *p, struct produce_part *pp, struct buf *out)
 {
 	struct buf scratch;
 	int code = 0;
 
+	if (p->rq->head.version < 7 && has_zstandard(pp->records))
+		return KAFKA_ERR_UNSUPPORTED_COMPRESSION_TYPE;
 	if (!pp->tags && atomic_load(&pp->part->topic->codec) < 0)
 		return 0;
 	buf_init(&scratch, TAGS_INFLATE_MAX);
