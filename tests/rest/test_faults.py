@@ -2,6 +2,7 @@
 """What holds when processes die, Kafka is away, and when there are too many."""
 import os
 import signal
+import subprocess
 import threading
 import time
 
@@ -9,8 +10,9 @@ import pytest
 
 from lib.apic import ok, refused
 from lib.appiad import wait_for
+from lib.kafka import tool
 from lib.mqs import Mqs
-from rest.conftest import Messages
+from lib.rest import Messages
 
 
 def contents(got):
@@ -208,3 +210,50 @@ def test_a_topic_made_anew(messages, owner):
         got.extend(owner.consume(topic, time_wait=1))
         return 'new' in contents(got)
     wait_for(arrived, 60, 'the message')
+
+
+def test_a_kafka_client_joins(messages, owner):
+    """Kafka moves a partition to it; what is under consumption of the other stays so."""
+    topic = messages.topic(owner, 2)
+    for partition in '01':
+        messages.kcat('-P', '-t', topic, '-p', partition, data=b'a\nb\n')
+    got = owner.take(topic, 4, ack_wait=300)
+    with subprocess.Popen(['timeout', '60', 'kcat', '-b', messages.address, '-G', 'g', '-X', 'auto.offset.reset=earliest', '-u', '-q',
+                           '-f', '%p\n', topic],
+                          stdout=subprocess.PIPE, text=True) as kcat:
+        try:
+            moved = int(kcat.stdout.readline())  # it has begun where the group has committed
+            for m in got:
+                assert owner.ack(topic, [m]) == ({'success': 0, 'fail': 1} if m['partition'] == moved else
+                                                 {'success': 1, 'fail': 0})
+            for partition in '01':
+                messages.kcat('-P', '-t', topic, '-p', partition, data=b'c\n')
+            mine = owner.take(topic, 1, ack_wait=300)
+            assert (mine[0]['partition'], contents(mine)) == (1 - moved, ['c'])
+            assert [kcat.stdout.readline() for _ in range(2)] == [f'{moved}\n'] * 2
+            assert owner.nothing(topic)
+        finally:
+            kcat.terminate()
+    assert owner.ack(topic, mine) == {'success': 1, 'fail': 0}
+
+
+def test_a_topic_that_kafka_does_not_have(messages, owner):
+    topic = messages.topic(owner)
+    tool(messages, 'org.apache.kafka.tools.TopicCommand', '--delete', '--topic', topic)
+    refused(owner.call('GET', f'/v1/topic/{topic}/group/g/messages'), 400, 'MQS.00400101', 'no topic of this name')
+
+
+def test_with_a_password():
+    """A Kafka where the platform has to log in."""
+    app = {'put': 'app', 'id': 'i', 'name': 'n', 'key': 'platform', 'secret': 'its secret', 'project_id': 'p'}
+    broker = Mqs(published=[app], administrators='platform')
+    m = Messages(f'127.0.0.1:{broker.sasl_plaintext_port}', env={
+        'APPIA_MQS_SECURITY_PROTOCOL': 'sasl_plaintext', 'APPIA_MQS_SASL_MECHANISM': 'SCRAM-SHA-512',
+        'APPIA_MQS_SASL_USER': 'platform', 'APPIA_MQS_SASL_PASSWORD': 'its secret'})
+    user = m.app('user')
+    topic = m.topic(user)
+    assert user.produce(topic, 'x') == ['success']
+    assert user.ack(topic, user.take(topic, 1)) == {'success': 1, 'fail': 0}
+    m.stop()
+    broker.stop()
+    broker.remove()
