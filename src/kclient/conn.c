@@ -101,6 +101,7 @@ static int tls_prepare(struct kclient *c, struct err *err)
 	c->ssl = SSL_new(c->ctx);
 	if (!c->ssl || !SSL_set_fd(c->ssl, c->fd))
 		return kclient__unfit(c, err, "TLS is not to be had");
+	SSL_set_mode(c->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	if (inet_pton(AF_INET, c->host.p, address) == 1 || inet_pton(AF_INET6, c->host.p, address) == 1) {
 		X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(c->ssl), c->host.p);
 	} else {

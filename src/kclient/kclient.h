@@ -42,6 +42,9 @@ int kclient_call(struct kclient *c, int key, const void *req, void *ret, struct 
 /* The newest version that both sides offer, or -1. */
 int kclient_version(const struct kclient *c, int key);
 
+/* Passes bytes between the connection and a socket until either ends; without a deadline. Closes neither. */
+void kclient_relay(struct kclient *c, int fd);
+
 /* NULL is legal. */
 void kclient_close(struct kclient *c);
 

@@ -40,6 +40,13 @@ static int set(struct model *m, rd_kafka_conf_t *conf, const char *name, struct 
 static int set_security(struct model *m, rd_kafka_conf_t *conf)
 {
 	const struct model_settings *s = m->settings;
+
+	/* Its SCRAM was wrong before 2.6.1: Apache Kafka refuses it since 4.0. */
+	if (str_starts(s->mqs_protocol, STR("sasl_")) && str_starts(s->mqs_mechanism, STR("SCRAM")) &&
+	    rd_kafka_version() < 0x020601ff) {
+		cluster__relay(m, conf);
+		return 0;
+	}
 	int rc = set(m, conf, "security.protocol", s->mqs_protocol);
 
 	if (rc == 0 && str_contains(s->mqs_protocol, STR("ssl")))

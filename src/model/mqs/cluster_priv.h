@@ -10,6 +10,8 @@
 /* Settings of a connection to the cluster, or NULL with m->err. The caller gives it to rd_kafka_new() or destroys
  * it. */
 rd_kafka_conf_t *cluster__conf(struct model *m);
+/* Makes librdkafka speak through connections of our own client, which log in. */
+void cluster__relay(struct model *m, rd_kafka_conf_t *conf);
 /* Sets one; our own names and values only: a refusal is a bug. */
 void cluster__set(rd_kafka_conf_t *conf, const char *name, const char *value);
 /* The connection that all administrative calls share; made at the first use. */

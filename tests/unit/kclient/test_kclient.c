@@ -255,11 +255,59 @@ static void test_nobody(void **state)
 	arena_free(a);
 }
 
+struct passing {
+	struct kclient *c;
+	int fd;
+};
+
+static void *pass(void *arg)
+{
+	struct passing *p = arg;
+
+	kclient_relay(p->c, p->fd);
+	close(p->fd);
+	return NULL;
+}
+
+/* What comes behind the first answer is the relay's, in both directions, until a side goes. */
+static void test_relay(void **state)
+{
+	struct arena *a = arena_new(1 << 20);
+	static char big[300000];
+	struct server s = {.n = 2, .frames = {versions(a, 35, 1, 0), {big, sizeof(big)}}, .silent = true};
+	struct kclient *c;
+	struct err err;
+	pthread_t thread;
+	char got[4096], request[8] = {0, 0, 0, 4, 'a', 'b', 'c', 'd'};
+	size_t n = 0;
+	int pair[2];
+
+	memset(big, 'x', sizeof(big));
+	start(&s);
+	assert_int_equal(open_it(a, s.port, "plaintext", 5000, &c, &err), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	struct passing p = {c, pair[1]};
+
+	pthread_create(&thread, NULL, pass, &p);
+	assert_int_equal(write(pair[0], request, 8), 8);
+	while (n < sizeof(big)) {
+		ssize_t part = read(pair[0], got, sizeof(got));
+
+		assert_true(part > 0 && got[0] == 'x' && got[part - 1] == 'x');
+		n += (size_t)part;
+	}
+	close(pair[0]);
+	pthread_join(thread, NULL);
+	kclient_close(c);
+	stop(&s);
+	arena_free(a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_scram),   cmocka_unit_test(test_versions), cmocka_unit_test(test_old_server),
-		cmocka_unit_test(test_hostile), cmocka_unit_test(test_nobody),
+		cmocka_unit_test(test_hostile), cmocka_unit_test(test_nobody),   cmocka_unit_test(test_relay),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
