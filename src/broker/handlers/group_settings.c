@@ -9,10 +9,8 @@
 #define PREFIX STR("group/")
 
 const struct mqs_config_def mqs_group_defs[GROUP_SETTINGS] = {
-	[GROUP_SESSION_MS] = {"consumer.session.timeout.ms", "group.consumer.session.timeout.ms", CFG_INT, "45000", 1000,
-			      1800000, NULL, "how long a member may be silent"},
-	[GROUP_INTERVAL_MS] = {"consumer.heartbeat.interval.ms", "group.consumer.heartbeat.interval.ms", CFG_INT, "5000",
-			       100, 60000, NULL, "how often members report"},
+	[GROUP_SESSION_MS] = {.name = "consumer.session.timeout.ms", .type = CFG_INT, .min = 1000, .max = 1800000},
+	[GROUP_INTERVAL_MS] = {.name = "consumer.heartbeat.interval.ms", .type = CFG_INT, .min = 100, .max = 60000},
 };
 
 static void drop(struct mqs_broker *b, struct str group)
