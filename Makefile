@@ -29,6 +29,11 @@ tsan:
 	meson test -C build-tsan --no-rebuild --print-errorlogs
 	APPIA_BUILD=$(CURDIR)/build-tsan PYTHONPATH=tests /usr/bin/python3 -m pytest -q tests/api tests/mqs \
 		tests/fault/test_mqs_kill.py tests/fault/test_mqs_hostile.py -m "not soak"
+conformance:
+	tools/packages.sh test
+	@[ -f build-bench/build.ninja ] || meson setup build-bench --buildtype=release
+	ninja -C build-bench src/bin/appia-mqs
+	/usr/bin/python3 tools/conformance.py build-bench $(SUITES)
 lint:
 	/usr/bin/python3 tools/lint.py
 format:
@@ -37,4 +42,4 @@ clean:
 	rm -rf build-*
 install: all
 	meson install -C build-release
-.PHONY: all test bench fuzz soak tsan lint format clean install
+.PHONY: all test bench fuzz soak tsan conformance lint format clean install
