@@ -90,23 +90,25 @@ static void configure(struct program *p)
 	p->options.admit = mqs_quota_admit;
 	int64_t delay = conf_int(c, CONF_MQS_REBALANCE_DELAY);
 
-	p->broker.options = (struct mqs_broker_options){.dir = p->data,
-							.published = p->published,
-							.key = p->key,
-							.default_partitions = (int32_t)conf_int(c, CONF_MQS_PARTITIONS),
-							.retention_ms = conf_int(c, CONF_MQS_RETENTION),
-							.max_message_bytes = conf_int(c, CONF_MQS_MAX_MESSAGE),
-							.segment_bytes = conf_int(c, CONF_MQS_SEGMENT),
-							.auto_create = conf_bool(c, CONF_MQS_AUTO_CREATE),
-							.delete_topics = true,
-							.offsets_retention_ms = conf_int(c, CONF_MQS_OFFSETS_RETENTION),
-							.sasl_lifetime_ms = conf_int(c, CONF_MQS_SESSION_LIFETIME),
-							.administrators = conf_str(c, CONF_MQS_ADMINISTRATORS),
-							.group_initial_delay_ms = delay ? (int32_t)delay : -1,
-							.group_session_ms = (int32_t)conf_int(c, CONF_MQS_GROUP_SESSION),
-							.group_interval_ms = (int32_t)conf_int(c, CONF_MQS_GROUP_HEARTBEAT),
-							.group_members_max = (int32_t)conf_int(c, CONF_MQS_GROUP_MEMBERS),
-							.fetch_sessions_max = 2000};
+	p->broker.options = (struct mqs_broker_options){
+		.dir = p->data,
+		.published = p->published,
+		.key = p->key,
+		.default_partitions = (int32_t)conf_int(c, CONF_MQS_PARTITIONS),
+		.retention_ms = conf_int(c, CONF_MQS_RETENTION),
+		.max_message_bytes = conf_int(c, CONF_MQS_MAX_MESSAGE),
+		.segment_bytes = conf_int(c, CONF_MQS_SEGMENT),
+		.auto_create = conf_bool(c, CONF_MQS_AUTO_CREATE),
+		.delete_topics = true,
+		.offsets_retention_ms = conf_int(c, CONF_MQS_OFFSETS_RETENTION),
+		.sasl_lifetime_ms = conf_int(c, CONF_MQS_SESSION_LIFETIME),
+		.administrators = conf_str(c, CONF_MQS_ADMINISTRATORS),
+		.group_initial_delay_ms = delay ? (int32_t)delay : -1,
+		.group_session_ms = (int32_t)conf_int(c, CONF_MQS_GROUP_SESSION),
+		.group_interval_ms = (int32_t)conf_int(c, CONF_MQS_GROUP_HEARTBEAT),
+		.group_members_max = (int32_t)conf_int(c, CONF_MQS_GROUP_MEMBERS),
+		.fetch_sessions_max = 2000,
+	};
 }
 
 /* ---- health and metrics ---- */
