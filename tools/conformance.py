@@ -151,7 +151,8 @@ def sarama(work, cache):
     replaced(source / 'functional_test.go', ('''	if err := setupToxiProxies(env, toxiproxyURL.String()); err != nil {
 		return false, fmt.Errorf("failed to setup toxiproxies: %w", err)
 	}
-''', '	env.KafkaBrokerAddrs = []string{toxiproxyURL.Host}\n'), ('''	if err := FunctionalTestEnv.ToxiproxyClient.ResetState(); err != nil {
+''', '	env.KafkaBrokerAddrs = []string{toxiproxyURL.Host}\n'))
+    replaced(source / 'functional_test.go', ('''	if err := FunctionalTestEnv.ToxiproxyClient.ResetState(); err != nil {
 		t.Error(err)
 	}
 ''', '	// no proxies\n'))
