@@ -12,6 +12,7 @@ import urllib.parse
 import pytest
 
 from lib import databases
+from lib.appiad import wait_for
 from lib.worker import BUILD, UnixConnection
 
 
@@ -309,7 +310,8 @@ def test_server_restarts(make_worker):
         for _ in range(3):
             assert call(worker, document)[0] == 200
         db.kill()
-        assert call(worker, document)[0] == 503
+        # The backends of PostgreSQL end a moment after it.
+        wait_for(lambda: call(worker, document)[0] == 503, 10, 'the loss is seen')
         db.start()
         assert call(worker, document) == (200, {'default': [{'x': 1}]})
         db.stop()
