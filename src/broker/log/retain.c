@@ -73,17 +73,21 @@ static void drop_empty(struct plog *p)
 	plog__writer_unlock(p);
 }
 
-bool plog__retain(struct plog *p, int64_t now_ms)
+/* How many segments at the front have expired. An empty active one stays. lock is held. */
+static uint32_t count_expired(const struct plog *p, int64_t now_ms)
 {
+	int64_t left = p->bytes;
 	uint32_t n = 0;
 
-	pthread_mutex_lock(&p->lock);
-	int64_t left = p->bytes;
-	bool open = !p->code;
-
-	while (open && n < p->n_segs && expired(p, n, left, now_ms))
+	while (n < p->n_segs && expired(p, n, left, now_ms))
 		left -= p->segs[n++]->size;
-	bool due = n > 0, empty = open && find_empty(p) > 0;
+	return n && n == p->n_segs && !p->segs[n - 1]->size ? n - 1 : n;
+}
+
+bool plog__retain(struct plog *p, int64_t now_ms)
+{
+	pthread_mutex_lock(&p->lock);
+	bool due = !p->code && count_expired(p, now_ms) > 0, empty = !p->code && find_empty(p) > 0;
 
 	pthread_mutex_unlock(&p->lock);
 	if (empty)
@@ -91,8 +95,13 @@ bool plog__retain(struct plog *p, int64_t now_ms)
 	if (!due)
 		return false;
 	pthread_mutex_lock(&p->writer);
+	/* Again, now that nothing is appended: records that have just come to the active segment have not expired. */
+	pthread_mutex_lock(&p->lock);
+	uint32_t n = p->code ? 0 : count_expired(p, now_ms);
+
+	pthread_mutex_unlock(&p->lock);
 	/* When all has expired the active segment makes place for an empty one, which keeps the next offset. */
-	if (!plog__open_error(p) && n <= p->n_segs && (n < p->n_segs || !plog__roll(p, now_ms)) && n < p->n_segs)
+	if (n && !plog__open_error(p) && (n < p->n_segs || !plog__roll(p, now_ms)))
 		plog__drop_front(p, n);
 	plog__writer_unlock(p);
 	return true;

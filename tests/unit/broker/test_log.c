@@ -516,6 +516,34 @@ static void test_threads(void **state)
 	help_done(&h);
 }
 
+static void *retainer(void *arg)
+{
+	while (!atomic_load(&stop_threads))
+		plog__retain(arg, help_now());
+	return NULL;
+}
+
+/* An empty log has nothing to keep; what comes while retention looks at it stays. */
+static void test_first_records_stay(void **state)
+{
+	struct help h = {0};
+	pthread_t thread;
+	int64_t start = 0;
+
+	help_open(&h, NULL);
+	atomic_store(&stop_threads, false);
+	pthread_create(&thread, NULL, retainer, h.p);
+	for (int i = 0; i < 1000; i++) {
+		help_put(&h, 1, help_now());
+		help_put(&h, 1, help_now());
+		assert_int_equal(help_info(&h).start, start);
+		assert_int_equal(plog_delete_before(h.p, -1, &start), 0);
+	}
+	atomic_store(&stop_threads, true);
+	pthread_join(thread, NULL);
+	help_done(&h);
+}
+
 /* ---- appends that are left to the thread that writes ---- */
 
 static void on_left(struct plog_waiter *w, int code)
@@ -642,7 +670,8 @@ int main(void)
 		cmocka_unit_test(test_roll_index_reopen),  cmocka_unit_test(test_retention),
 		cmocka_unit_test(test_truncate),           cmocka_unit_test(test_store),
 		cmocka_unit_test(test_many_partitions),    cmocka_unit_test(test_threads),
-		cmocka_unit_test(test_left_to_the_writer), cmocka_unit_test(test_submitting_threads),
+		cmocka_unit_test(test_first_records_stay), cmocka_unit_test(test_left_to_the_writer),
+		cmocka_unit_test(test_submitting_threads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
