@@ -8,8 +8,8 @@
 #include "base/clock.h"
 #include "base/life.h"
 #include "base/log.h"
-#include "bin/appiad/audit.h"
 #include "bin/appiad/acl_keeper.h"
+#include "bin/appiad/audit.h"
 #include "bin/appiad/credentials_file.h"
 #include "bin/appiad/mqs_settings.h"
 #include "bin/appiad/publisher.h"
@@ -33,8 +33,8 @@ struct daemon {
 	struct sign_keyring *keys;
 	struct store *store;
 	struct pub *pub;
-	struct acl_keeper *acl_keeper; /* NULL: the own broker reads the published state */
 	struct publisher *publisher;
+	struct acl_keeper *acl_keeper; /* NULL: the own broker reads the published state */
 	struct audit *audit;
 	struct httpd *httpd;
 	struct arena *arena; /* of the settings */
@@ -199,21 +199,21 @@ static int start(struct daemon *d, struct err *err)
 		rc = bootstrap(d, err);
 	if (rc == 0)
 		rc = publisher_start(d->store, d->pub, d->keys, &d->settings, &d->publisher, err);
+	if (rc == 0 && str_is(d->settings.mqs_engine, "kafka"))
+		rc = acl_keeper_start(d->store, &d->settings, &d->acl_keeper, err);
 	if (rc == 0)
 		rc = audit_open(in_home(d, "log/audit.log", path, sizeof(path)), &d->audit, err);
 	return rc ? rc : serve(d, err);
 }
-	if (rc == 0 && str_is(d->settings.mqs_engine, "kafka"))
-		rc = acl_keeper_start(d->store, &d->settings, &d->acl_keeper, err);
 
 static void stop(struct daemon *d)
 {
 	httpd_stop(d->httpd);
+	acl_keeper_stop(d->acl_keeper);
 	publisher_stop(d->publisher);
 	audit_close(d->audit);
 	pub_close(d->pub);
 	store_close(d->store);
-	acl_keeper_stop(d->acl_keeper);
 	sign_keyring_free(d->keys);
 	conf_free(d->conf);
 	arena_free(d->arena);
@@ -221,9 +221,11 @@ static void stop(struct daemon *d)
 
 static enum log_level level_of(const char *name)
 {
-	return !name ? LOG_INFO : strcmp(name, "debug") == 0 ? LOG_DEBUG : strcmp(name, "warn") == 0 ? LOG_WARN
-	     : strcmp(name, "error") == 0                    ? LOG_ERROR
-	                                                     : LOG_INFO;
+	return !name                        ? LOG_INFO
+	       : strcmp(name, "debug") == 0 ? LOG_DEBUG
+	       : strcmp(name, "warn") == 0  ? LOG_WARN
+	       : strcmp(name, "error") == 0 ? LOG_ERROR
+	                                    : LOG_INFO;
 }
 
 int main(int argc, char **argv)
