@@ -146,8 +146,8 @@ int main(int argc, char **argv)
 		set(conf, argv[i], value);
 	}
 	if (producing)
-		produce(conf, argv[3], atol(argv[4]), (size_t)atol(argv[5]));
+		produce(conf, argv[3], strtol(argv[4], NULL, 10), strtoul(argv[5], NULL, 10));
 	else
-		consume(conf, argv[3], atol(argv[4]));
+		consume(conf, argv[3], strtol(argv[4], NULL, 10));
 	return 0;
 }
