@@ -26,7 +26,7 @@ struct member {
 	int32_t epoch;
 	struct owned v[TOPICS * PARTS_MAX];
 	int n;
-	bool joined;
+	bool unsure; /* the last heartbeat was not answered */
 };
 
 static struct kafka_consumer_group_heartbeat_req *beat(struct member *m, struct arena *a)
@@ -57,9 +57,10 @@ static struct kafka_consumer_group_heartbeat_req *beat(struct member *m, struct 
 	req->topic_partitions.v = tp;
 	req->topic_partitions.n = n;
 	req->subscribed_topic_names.n = -1;
-	if (m->epoch <= 0) {
+	/* All is said again behind an answer that did not come, as the assignment may have been in it. */
+	if (m->epoch == 0 || m->unsure) {
 		req->subscribed_topic_names.v = names;
-		req->subscribed_topic_names.n = m->epoch == 0 ? TOPIC_KEYS : -1;
+		req->subscribed_topic_names.n = TOPIC_KEYS;
 	}
 	return req;
 }
@@ -139,6 +140,7 @@ static void heartbeat(struct member *m)
 		client_call(&m->client, KAFKA_API_CONSUMER_GROUP_HEARTBEAT, 1, beat(m, a), a);
 	int code = res ? res->error_code : -1;
 
+	m->unsure = code != 0;
 	if (code == KAFKA_ERR_FENCED_MEMBER_EPOCH || code == KAFKA_ERR_UNKNOWN_MEMBER_ID) {
 		fprintf(stderr, "member %s of epoch %d is fenced (%d)\n", m->id, m->epoch, code);
 		atomic_fetch_add(&load_fenced, 1);
@@ -149,7 +151,6 @@ static void heartbeat(struct member *m)
 		wrong("ConsumerGroupHeartbeat: error %d: %.*s", code, STR_FMT(res->error_message));
 	} else if (code == 0) {
 		m->epoch = res->member_epoch;
-		m->joined = true;
 		if (res->assignment) {
 			atomic_fetch_add(&load_rebalances, 1);
 			assign(m, res->assignment);
