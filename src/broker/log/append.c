@@ -197,6 +197,7 @@ static void publish(struct plog *p, const uint8_t *bytes, size_t n, int64_t now_
 		p->end = (struct plog_at){b.last + 1, seg->base, pos};
 	}
 	seg->size = pos;
+	seg->appended_ms = now_ms;
 	p->bytes += (int64_t)n;
 	plog__stable_update(p);
 	pthread_mutex_unlock(&p->lock);

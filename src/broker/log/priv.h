@@ -68,6 +68,7 @@ struct plog_segment {
 	uint32_t reserved; /* disk space asked for; writer */
 	int64_t max_ts, max_ts_offset; /* -1: none; offset: of the batch. Writer changes, under plog.lock */
 	int64_t created_ms; /* of the first append */
+	int64_t appended_ms; /* the last append of this process; under plog.lock */
 	int64_t clean_ms;  /* compaction: since when it holds no superseded keys; 0: it may */
 	atomic_int fd;     /* -1: closed */
 	atomic_llong used_ms;

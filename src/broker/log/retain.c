@@ -25,6 +25,18 @@ void plog__drop_front(struct plog *p, uint32_t n)
 	}
 }
 
+/* What is too old when it comes, by clocks that go wrong or because it is a copy, is there for as long as Kafka's
+ * retention check takes to come around, so that those who wait for it get it. */
+#define ARRIVAL_MS INT64_C(300000)
+
+static bool too_old(const struct plog *p, const struct plog_segment *seg, int64_t now_ms)
+{
+	int64_t keep = p->cfg.retention_ms, here = now_ms - seg->appended_ms;
+
+	return keep >= 0 && now_ms - (seg->max_ts >= 0 ? seg->max_ts : seg->created_ms) > keep &&
+	       here > (keep < ARRIVAL_MS ? keep : ARRIVAL_MS);
+}
+
 static bool expired(const struct plog *p, uint32_t i, int64_t bytes_left, int64_t now_ms)
 {
 	const struct plog_segment *seg = p->segs[i];
@@ -34,8 +46,7 @@ static bool expired(const struct plog *p, uint32_t i, int64_t bytes_left, int64_
 		return true;
 	if (!p->cfg.cleanup_delete || end > plog__hw(p))
 		return false;
-	if (p->cfg.retention_ms >= 0 &&
-	    now_ms - (seg->max_ts >= 0 ? seg->max_ts : seg->created_ms) > p->cfg.retention_ms)
+	if (too_old(p, seg, now_ms))
 		return true;
 	return p->cfg.retention_bytes >= 0 && bytes_left - seg->size >= p->cfg.retention_bytes;
 }

@@ -315,6 +315,22 @@ static void test_retention(void **state)
 	help_done(&h);
 }
 
+static void test_old_records_arrive(void **state)
+{
+	struct help h = {0};
+	int64_t now = help_now(), day = 86400000;
+
+	help_open(&h, NULL);
+	h.topic.retention_ms = 3 * day;
+	plog_configure(h.p, &h.topic);
+	assert_int_equal(help_put(&h, 5, now - 10 * day), 0);
+	plog_store_step(h.store, help_now() + 1000, 100);
+	assert_int_equal(help_info(&h).start, 0);
+	plog_store_step(h.store, help_now() + 301000, 100);
+	assert_int_equal(help_info(&h).start, 5);
+	help_done(&h);
+}
+
 static void test_truncate(void **state)
 {
 	struct help h = {0};
@@ -668,6 +684,7 @@ int main(void)
 		cmocka_unit_test(test_append_read),        cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_several_batches),    cmocka_unit_test(test_append_time),
 		cmocka_unit_test(test_roll_index_reopen),  cmocka_unit_test(test_retention),
+		cmocka_unit_test(test_old_records_arrive),
 		cmocka_unit_test(test_truncate),           cmocka_unit_test(test_store),
 		cmocka_unit_test(test_many_partitions),    cmocka_unit_test(test_threads),
 		cmocka_unit_test(test_first_records_stay), cmocka_unit_test(test_left_to_the_writer),
