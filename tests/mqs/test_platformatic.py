@@ -23,7 +23,7 @@ async function create(topic, partitions = 1, config = {}) {
     return a;
 }
 async function until(what, fn) {
-    for (const end = Date.now() + 10000; !(await fn()); await new Promise(go => setTimeout(go, 20)))
+    for (const end = Date.now() + 30000; !(await fn()); await new Promise(go => setTimeout(go, 20)))
         if (Date.now() > end)
             throw new Error('not in time: ' + what());
 }
