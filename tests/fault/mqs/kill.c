@@ -114,7 +114,8 @@ int main(int argc, char **argv)
 	drain();
 	broker_end(&broker, SIGTERM);
 	printf("%d rounds: %lld kills, %lld of them while starting, %lld orderly stops; slowest start %lld ms\n"
-	       "%lld records acknowledged, %lld read, %lld consumed, %lld commits of groups, %lld rebalances\n"
+	       "%lld records acknowledged, %lld read, %lld consumed, %lld commits of groups, %lld rebalances of "
+	       "librdkafka\n"
 	       "transactions: %lld committed, %lld aborted, %lld unknown; %lld topics made and deleted\n"
 	       "lost 0, repeated 0, offsets used twice 0, read though aborted 0\n",
 	       rounds, kills + early_kills, early_kills, stops, slowest_us / 1000, tally.acked, tally.read,

@@ -151,10 +151,8 @@ static void heartbeat(struct member *m)
 		wrong("ConsumerGroupHeartbeat: error %d: %.*s", code, STR_FMT(res->error_message));
 	} else if (code == 0) {
 		m->epoch = res->member_epoch;
-		if (res->assignment) {
-			atomic_fetch_add(&load_rebalances, 1);
+		if (res->assignment)
 			assign(m, res->assignment);
-		}
 	}
 	arena_free(a);
 }
