@@ -577,6 +577,9 @@ void mqs_handle_delete_groups(struct mqs_request *rq)
 	d->res->results.v = KAFKA_ARRAY(rq->arena, kafka_delete_groups_res_result, (size_t)n);
 	d->pending = n + 1;
 	lock(rq);
+	/* Members whose session has just ended are not in the way. */
+	if (group_deadline(b->groups) <= mqs_now())
+		group_tick(b->groups, mqs_now());
 	for (int32_t i = 0; i < n; i++) {
 		struct mqs_call *call = deletion_call(rq, d, i);
 
