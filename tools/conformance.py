@@ -168,7 +168,7 @@ def sarama(work, cache):
 
 def fetch_librdkafka(cache):
     need('make', 'gcc', 'g++')
-    where = cache / 'librdkafka'
+    where = cache / ('librdkafka-' + CRATE.split('+')[1].removesuffix('.crate'))
     if where.exists():
         return where
     new = cache / 'librdkafka.new'
@@ -195,7 +195,7 @@ def fetch_librdkafka(cache):
 def fetch_tools(cache):
     """Kafka's scripts as librdkafka's tests call them."""
     need('java', 'mvn')
-    where = cache / 'tools'
+    where = cache / ('tools-' + '-'.join(version for _, version in TOOLS.values()))
     if not where.exists():
         new = cache / 'tools.new'
         shutil.rmtree(new, ignore_errors=True)
