@@ -205,6 +205,8 @@ struct plog {
 	/* housekeeping, its thread */
 	struct plog_at checkpoint;      /* written as recovery point; under lock */
 	uint32_t checkpoint_producers;  /* under lock */
+	uint32_t checkpoint_txns;       /* entries of the txn index of its segment up to there; under lock */
+	uint32_t prepared_txns;         /* the same, of the recovery point that is being made */
 	int64_t snapshots[2];           /* offsets of the snapshot files there are; -1 */
 	int64_t clean_end;              /* compaction has been up to here; under lock */
 	int64_t compact_skip;           /* no use to compact while the end of the sealed part is this */

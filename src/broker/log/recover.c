@@ -40,6 +40,8 @@ int plog__adopt(struct plog *p, const struct plog_state *s)
 		seg->txn_n = from->txn_n;
 		seg->saved = true;
 		seg->sealed = i + 1 < s->n_segs;
+		if (seg->base == s->checkpoint.seg)
+			p->checkpoint_txns = seg->txn_n;
 		p->bytes += seg->size;
 		plog__segs_add(p, seg);
 	}
@@ -528,6 +530,7 @@ static int recover_files(struct plog *p, const struct plog_state *s)
 	if (from_checkpoint) {
 		p->checkpoint = s->checkpoint;
 		p->checkpoint_producers = s->producers;
+		p->checkpoint_txns = seg_state(s, s->checkpoint.seg)->txn_n;
 		memcpy(p->snapshots, s->snapshots, sizeof(p->snapshots));
 		if (s->checkpoint.offset >= p->start)
 			p->durable = s->checkpoint;

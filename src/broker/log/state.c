@@ -61,7 +61,9 @@ static void encode(struct plog *p, struct buf *b)
 		buf_u64(b, (uint64_t)seg->created_ms);
 		buf_u64(b, (uint64_t)seg->clean_ms);
 		buf_u32(b, seg->size);
-		buf_u32(b, seg->txn_n);
+		/* What came behind the recovery point is not in the index file yet, and is found again by recovery. */
+		buf_u32(b, seg->base == p->checkpoint.seg && p->checkpoint.offset >= 0 ? p->checkpoint_txns
+										      : seg->txn_n);
 	}
 }
 
@@ -237,6 +239,7 @@ bool plog__checkpoint_prepare(struct plog *p, struct plog_at *ret_at, uint32_t *
 			ok = !plog__seg_save(p, p->segs[i]);
 		*ret_at = p->end;
 		*ret_producers = p->producers.n;
+		p->prepared_txns = plog__active(p)->txn_n;
 		*ret_gen = p->generation;
 	}
 	plog__writer_unlock(p);
@@ -252,6 +255,7 @@ void plog__checkpoint_set(struct plog *p, const struct plog_at *at, uint32_t pro
 	if (!p->code && p->generation == gen) {
 		p->checkpoint = *at;
 		p->checkpoint_producers = producers;
+		p->checkpoint_txns = p->prepared_txns;
 		if (p->durable.offset < at->offset)
 			p->durable = *at;
 		/* The snapshot before the last goes: the last is what the state file on disk still points to. */
