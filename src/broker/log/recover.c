@@ -530,7 +530,9 @@ static int recover_files(struct plog *p, const struct plog_state *s)
 	if (from_checkpoint) {
 		p->checkpoint = s->checkpoint;
 		p->checkpoint_producers = s->producers;
-		p->checkpoint_txns = seg_state(s, s->checkpoint.seg)->txn_n;
+		const struct plog_seg_state *at = seg_state(s, s->checkpoint.seg);
+
+		p->checkpoint_txns = at ? at->txn_n : 0;
 		memcpy(p->snapshots, s->snapshots, sizeof(p->snapshots));
 		if (s->checkpoint.offset >= p->start)
 			p->durable = s->checkpoint;

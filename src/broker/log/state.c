@@ -62,8 +62,9 @@ static void encode(struct plog *p, struct buf *b)
 		buf_u64(b, (uint64_t)seg->clean_ms);
 		buf_u32(b, seg->size);
 		/* What came behind the recovery point is not in the index file yet, and is found again by recovery. */
-		buf_u32(b, seg->base == p->checkpoint.seg && p->checkpoint.offset >= 0 ? p->checkpoint_txns
-										      : seg->txn_n);
+		bool there = p->checkpoint.offset >= 0 && seg->base == p->checkpoint.seg;
+
+		buf_u32(b, there ? p->checkpoint_txns : seg->txn_n);
 	}
 }
 
