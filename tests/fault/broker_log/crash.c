@@ -97,7 +97,8 @@ static int make(int part, int32_t seq, struct buf *out)
 
 static struct plog_store *open_store(struct plog **ret)
 {
-	struct plog_store_config cfg = {.dir = dir, .checkpoint_ms = 40, .prealloc_max = 1 << 20};
+	struct plog_store_config cfg = {
+		.dir = dir, .checkpoint_ms = 40, .prealloc_max = 1 << 20, .open_files_max = 500};
 	struct plog_config topic;
 	struct plog_store *store;
 	struct err err;
@@ -245,8 +246,9 @@ static void check_batch(int part, const struct kafka_batch *b, int64_t *offset, 
 	checked_batches++;
 }
 
-static void check_part(struct plog *p, int part, bool all)
+static void check_part(struct plog_store *store, struct plog *p, int part, bool all)
 {
+	unsigned reads = 0;
 	struct part *pt = &parts[part];
 	int64_t offset = all ? 0 : pt->checked;
 	int32_t seq = all ? 0 : pt->checked_seq;
@@ -273,6 +275,9 @@ static void check_part(struct plog *p, int part, bool all)
 				wrong("short read", part, offset, 0);
 		}
 		plog_read_done(&r);
+		/* Closes files: after many rounds there are more than may be open. */
+		if (++reads % 16 == 0)
+			plog_store_step(store, time(NULL) * 1000, 1);
 		struct str rest = {bytes, n};
 
 		while (rest.n) {
@@ -346,7 +351,7 @@ static void check(bool all)
 	struct plog_store *store = open_store(p);
 
 	for (int i = 0; i < PARTS; i++) {
-		check_part(p[i], i, all);
+		check_part(store, p[i], i, all);
 		check_duplicate(p[i], i);
 		plog_unref(p[i]);
 	}

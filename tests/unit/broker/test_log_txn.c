@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static int put(struct help *h, int64_t pid, int epoch, int seq, int count, struct plog_append *a)
 {
@@ -219,6 +220,49 @@ static void test_transactions(void **state)
 	help_done(&h);
 }
 
+static struct help *during;
+
+static int fdatasync_meanwhile(int fd)
+{
+	struct help *h = during;
+
+	during = NULL;
+	if (h)
+		assert_int_equal(end_txn(h, 1, 0, false), 0);
+	return fdatasync(fd);
+}
+
+/* An abort while the recovery point is being made: its index file knows nothing of it, and is good all the same. */
+static void test_abort_during_checkpoint(void **state)
+{
+	struct help h = {0};
+	struct seen s;
+
+	help_open(&h, NULL);
+	h.topic.retention_ms = -1;
+	h.topic.segment_bytes = 2000;
+	plog_configure(h.p, &h.topic);
+	for (int i = 0; i < 40; i++)
+		help_put(&h, 5, help_now());
+	assert_int_equal(put_txn(&h, 1, 0, 0), 0);
+	assert_true(help_info(&h).segments > 3);
+	plog__fdatasync = fdatasync_meanwhile;
+	during = &h;
+	h.store->checkpoint_due = 0;
+	plog_store_step(h.store, help_now(), 100);
+	plog__fdatasync = fdatasync;
+	assert_null(during);
+	help_reopen(&h, false);
+	/* Not read from the beginning. */
+	assert_int_equal(h.p->checkpoint.offset, help_info(&h).end - 1);
+	read_committed(&h, 200, &s);
+	assert_int_equal(s.n, 1);
+	help_reopen(&h, true);
+	read_committed(&h, 200, &s);
+	assert_int_equal(s.n, 1);
+	help_done(&h);
+}
+
 /* Aborted transactions over many segments, found from any offset, also from rebuilt indexes. */
 static void test_aborted_over_segments(void **state)
 {
@@ -262,9 +306,8 @@ static void test_aborted_over_segments(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_idempotence),
-		cmocka_unit_test(test_many_producers),
-		cmocka_unit_test(test_transactions),
+		cmocka_unit_test(test_idempotence),           cmocka_unit_test(test_many_producers),
+		cmocka_unit_test(test_transactions),          cmocka_unit_test(test_abort_during_checkpoint),
 		cmocka_unit_test(test_aborted_over_segments),
 	};
 
