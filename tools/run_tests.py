@@ -81,7 +81,7 @@ def run_pytest(build, args, store='sqlite'):
     env['APPIA_CALLS_FILE'] = os.path.abspath(calls_file)
     env['PYTHONPATH'] = os.path.join(ROOT, 'tests')
     everything, args = not args, args or ['tests']
-    p = subprocess.run(['/usr/bin/python3', '-m', 'pytest', '-q', '-n', '2', '--dist', 'loadfile', '-p',
+    p = subprocess.run(['/usr/bin/python3', '-m', 'pytest', '-q', '-n', '3', '--dist', 'loadfile', '-p',
                         'no:cacheprovider', '-m', 'not soak', *args], cwd=ROOT, env=env, text=True,
                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     print(p.stdout[-12000:])
