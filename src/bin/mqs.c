@@ -88,7 +88,7 @@ static void configure(struct program *p)
 	p->options.handlers = mqs_handlers;
 	p->options.broker = &p->broker;
 	p->options.admit = mqs_quota_admit;
-	int64_t delay = conf_int(c, CONF_MQS_REBALANCE_DELAY);
+	int64_t delay = conf_int(c, CONF_MQS_REBALANCE_DELAY), session = conf_int(c, CONF_MQS_REST_SESSION);
 
 	p->broker.options = (struct mqs_broker_options){
 		.dir = p->data,
@@ -105,6 +105,8 @@ static void configure(struct program *p)
 		.administrators = conf_str(c, CONF_MQS_ADMINISTRATORS),
 		.group_initial_delay_ms = delay ? (int32_t)delay : -1,
 		.group_session_ms = (int32_t)conf_int(c, CONF_MQS_GROUP_SESSION),
+		/* Kafka's minimum, unless the platform's own client needs a shorter one. */
+		.group_session_min_ms = (int32_t)(session < 6000 ? session : 6000),
 		.group_interval_ms = (int32_t)conf_int(c, CONF_MQS_GROUP_HEARTBEAT),
 		.group_members_max = (int32_t)conf_int(c, CONF_MQS_GROUP_MEMBERS),
 		.fetch_sessions_max = 2000,

@@ -58,7 +58,8 @@ static int make_server(struct program *p)
 				 .waiting_max = (unsigned)(connections * 3 / 4),
 				 .groups_max = (unsigned)conf_int(p->conf, CONF_MQS_REST_GROUPS),
 				 .memory_max = (size_t)conf_int(p->conf, CONF_MQS_REST_MEMORY),
-				 .idle_ms = conf_int(p->conf, CONF_MQS_REST_IDLE)};
+				 .idle_ms = conf_int(p->conf, CONF_MQS_REST_IDLE),
+				 .session_ms = (int)conf_int(p->conf, CONF_MQS_REST_SESSION)};
 
 	return rest_server_new(&o, &p->server, &p->err);
 }

@@ -5,6 +5,7 @@
 #include "base/rnd.h"
 #include "mqsrest/priv.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -196,6 +197,8 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
 
 static void on_fault(struct rest_group *g, rd_kafka_message_t *m)
 {
+	if (m->err == RD_KAFKA_RESP_ERR_INVALID_SESSION_TIMEOUT)
+		log_warn("topic=%s group=%s Kafka does not allow mqs.rest_session", g->topic, g->name);
 	log_debug("topic=%s group=%s %s", g->topic, g->name, rd_kafka_err2name(m->err));
 	if (m->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || m->err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC) {
 		g->unknown = true;
@@ -378,6 +381,14 @@ static void *run(void *arg)
 
 /* ---- opening ---- */
 
+static void set_number(rd_kafka_conf_t *conf, const char *name, int value)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", value);
+	rest_kafka_set(conf, name, text);
+}
+
 static rd_kafka_conf_t *consumer_conf(struct rest_group *g, struct err *err)
 {
 	rd_kafka_conf_t *conf = rest_kafka_conf(g->server, err);
@@ -391,8 +402,8 @@ static rd_kafka_conf_t *consumer_conf(struct rest_group *g, struct err *err)
 	rest_kafka_set(conf, "topic.metadata.refresh.interval.ms", "10000");
 	rest_kafka_set(conf, "allow.auto.create.topics", "false");
 	/* A process that was killed holds its partitions for so long. */
-	rest_kafka_set(conf, "session.timeout.ms", "10000");
-	rest_kafka_set(conf, "heartbeat.interval.ms", "2000");
+	set_number(conf, "session.timeout.ms", g->server->options.session_ms);
+	set_number(conf, "heartbeat.interval.ms", g->server->options.session_ms / 5);
 	rest_kafka_set(conf, "queued.min.messages", "500");
 	rest_kafka_set(conf, "queued.max.messages.kbytes", "1024");
 	rest_kafka_set(conf, "fetch.message.max.bytes", "1048576");

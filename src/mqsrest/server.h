@@ -20,6 +20,7 @@ struct rest_options {
 	unsigned groups_max; /* consumers that are open at the same time, each a pair of topic and group */
 	size_t memory_max; /* bytes of messages in hand, of all groups; each may have one message beyond it */
 	int64_t idle_ms; /* a consumer that nobody asks for so long is closed */
+	int session_ms; /* how long Kafka waits for a consumer that is silent, because the process was killed */
 };
 
 /* Copies options. ERR_APPIA_0500 when the key file cannot be read, ERR_APPIA_0400 when librdkafka does not like an

@@ -220,6 +220,7 @@ struct mqs_broker_options {
 	int64_t offsets_retention_ms;
 	int64_t sasl_lifetime_ms; /* 0: sessions do not end */
 	struct str administrators; /* comma-separated */
+	int32_t group_session_min_ms; /* the shortest that classic members may ask for */
 	int32_t group_initial_delay_ms, group_session_ms, group_interval_ms, group_members_max;
 	int32_t fetch_sessions_max;
 };

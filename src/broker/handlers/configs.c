@@ -26,7 +26,6 @@ static const struct fixed fixed[] = {
 	{"group.consumer.assignors", "uniform,range", CFG_LIST},
 	{"transaction.max.timeout.ms", "900000", CFG_INT},
 	{"group.max.session.timeout.ms", "1800000", CFG_INT},
-	{"group.min.session.timeout.ms", "6000", CFG_INT},
 	{"super.users", "", CFG_STRING},
 	{"authorizer.class.name", "appia", CFG_STRING},
 };
@@ -129,7 +128,7 @@ static void describe_broker(struct mqs_request *rq, const struct kafka_describe_
 		out->error_message = STR("there is only node 1");
 		return;
 	}
-	out->configs.v = KAFKA_ARRAY(rq->arena, kafka_describe_configs_res_config, CFG_COUNT + ARRAY_LEN(fixed) + 4);
+	out->configs.v = KAFKA_ARRAY(rq->arena, kafka_describe_configs_res_config, CFG_COUNT + ARRAY_LEN(fixed) + 5);
 	pthread_rwlock_rdlock(&b->topics);
 	for (int i = 0; i < CFG_COUNT; i++)
 		if (mqs_config_defs[i].broker_name && asked(r, mqs_config_defs[i].broker_name) &&
@@ -144,6 +143,8 @@ static void describe_broker(struct mqs_request *rq, const struct kafka_describe_
 	add_fixed(out, r, "auto.create.topics.enable", b->options.auto_create ? STR("true") : STR("false"),
 		  CFG_BOOLEAN);
 	add_fixed(out, r, "delete.topic.enable", b->options.delete_topics ? STR("true") : STR("false"), CFG_BOOLEAN);
+	add_fixed(out, r, "group.min.session.timeout.ms", arena_fmt(rq->arena, "%d", b->options.group_session_min_ms),
+		  CFG_INT);
 	add_fixed(out, r, "log.dirs", str_of(b->options.dir), CFG_STRING);
 }
 

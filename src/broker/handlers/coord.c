@@ -276,6 +276,7 @@ int mqs_coord_open(struct mqs_broker *b, struct err *err)
 			       .times = env_times};
 	struct group_config gc = {.offsets_retention_ms = b->options.offsets_retention_ms,
 				  .initial_delay_ms = b->options.group_initial_delay_ms,
+				  .session_min_ms = b->options.group_session_min_ms,
 				  .consumer_session_ms = b->options.group_session_ms,
 				  .consumer_interval_ms = b->options.group_interval_ms,
 				  .members_max = b->options.group_members_max};
