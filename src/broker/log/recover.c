@@ -280,6 +280,9 @@ int plog__replay(struct plog *p, uint32_t i, uint32_t pos, int64_t producers_fro
 		}
 		seg->loaded = true;
 		r.end = larger(r.end, seg->base);
+		/* A partition may have more segments than there may be open files. */
+		if (i + 1 < p->n_segs)
+			plog__seg_close(seg);
 	}
 	if (cut)
 		p->end = (struct plog_at){r.end, plog__active(p)->base, plog__active(p)->size};
