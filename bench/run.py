@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs every bench against a release build, one after the other, and prints what stands in bench/RESULTS.md.
 
-usage: run.py BUILD_DIR [footprint|publish|livedata|gateway]...
+usage: run.py BUILD_DIR [footprint|publish|livedata|gateway|mqs]...
 """
 import os
 import subprocess
@@ -17,7 +17,7 @@ def main():
     env = {**os.environ, 'APPIA_BUILD': build, 'APPIA_GATEWAY_MODULE': module,
            'APPIA_PUBWRITE': os.path.join(build, 'tests/gateway/pubwrite')}
     commands = {'footprint': ['footprint.py', build], 'publish': ['publish.py', build, '--requests', '1000000'],
-                'livedata': ['livedata.py', build], 'gateway': ['gateway.py']}
+                'livedata': ['livedata.py', build], 'gateway': ['gateway.py'], 'mqs': ['mqs.py', build]}
     failed = []
     for name in sys.argv[2:] or commands:
         print(f'## {name}\n\n`bench/{" ".join(commands[name]).replace(build, "build-release")}`\n', flush=True)
