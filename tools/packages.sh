@@ -10,7 +10,9 @@ libjavascriptcoregtk-4.1-dev zlib1g-dev liblz4-dev libzstd-dev libsnappy-dev lib
 nginx-light nginx-dev ca-certificates"
 run="$build"
 test="$build libcmocka-dev python3-pytest python3-pytest-xdist python3-jsonschema postgresql mariadb-server curl sqlite3 openssl
-clang-format-14 nodejs kcat"
+clang-format-14 nodejs kcat openjdk-17-jdk-headless maven python3-pip"
+# Not beside a Node.js that is not Debian's and has its own.
+command -v npm >/dev/null 2>&1 || test="$test npm"
 
 case "${1:-run}" in
 run) want=$run ;;

@@ -1,8 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """@platformatic/kafka: a client that knows the newer half of each version range. Major 1 is the last for Node.js 20."""
+import shutil
+import subprocess
+
 import pytest
 
 from lib import vendor
+
+
+def node_major():
+    if not shutil.which('node'):
+        return 0
+    return int(subprocess.run(['node', '-p', 'process.versions.node.split(".")[0]'], capture_output=True, text=True,
+                              check=True).stdout)
+
+
+pytestmark = pytest.mark.skipif(node_major() < 20, reason='the client needs Node.js 20')
 
 HEAD = '''
 const assert = require('assert');
