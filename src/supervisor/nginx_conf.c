@@ -123,13 +123,28 @@ static void gateway_part(struct buf *b, const struct home *home, const struct ng
 	        s->max_body, s->gateway_https_port ? s->gateway_https_port : 443, s->app_code_plain ? "on" : "off");
 }
 
+/* That each worker keeps to the REST interface. They take places there, which the other workers and those who watch it
+ * wait for: an eighth of all at most, beside the three quarters of requests that wait for messages. */
+static int idle_connections(const struct nginx_settings *s)
+{
+	long workers = s->workers ? s->workers : sysconf(_SC_NPROCESSORS_ONLN);
+	long each = s->mqs_rest_connections / 8 / (workers > 0 ? workers : 1);
+
+	return (int)(each < 32 ? each : 32);
+}
+
 /* The REST interface of message integration. Bodies and answers are kept here until they are whole: slow clients cost
  * no thread behind. */
 static void mqs_part(struct buf *b, const struct home *home, const struct nginx_settings *s)
 {
 	if (!s->mqs_rest_port)
 		return;
-	buf_fmt(b, "upstream mqs_rest { server \"unix:%s/mqs-rest.sock\"; keepalive 32; }\nserver {\n", home->dir);
+	int idle = idle_connections(s);
+
+	buf_fmt(b, "upstream mqs_rest { server \"unix:%s/mqs-rest.sock\"; ", home->dir);
+	if (idle)
+		buf_fmt(b, "keepalive %d; ", idle);
+	buf_cstr(b, "}\nserver {\n");
 	listen_at(b, s->mqs_address, s->mqs_rest_port, " ssl http2");
 	buf_cstr(b, "client_max_body_size 5m;\n"
 		    "location /v1/topic/ {\n"

@@ -9,6 +9,7 @@ struct nginx_settings {
 	int management_http_port, management_https_port, gateway_http_port, gateway_https_port; /* 0: none */
 	const char *mqs_address;
 	int mqs_rest_port;      /* 0: none */
+	int mqs_rest_connections; /* that the REST interface takes */
 	int workers;            /* 0: one per core */
 	long long max_body;     /* bytes, of a call through the gateway */
 	bool app_code_plain;    /* AppCodes also over plain HTTP */

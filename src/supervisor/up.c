@@ -131,6 +131,7 @@ static int write_nginx_conf(struct up *up)
 		.gateway_https_port = (int)conf_int(conf, CONF_GATEWAY_HTTPS_PORT),
 		.mqs_address = conf_str(conf, CONF_MQS_ADDRESS).p,
 		.mqs_rest_port = has_rest(up) ? (int)conf_int(conf, CONF_MQS_REST_PORT) : 0,
+		.mqs_rest_connections = (int)conf_int(conf, CONF_MQS_REST_CONNECTIONS),
 		.workers = (int)conf_int(conf, CONF_GATEWAY_WORKERS),
 		.max_body = conf_int(conf, CONF_GATEWAY_MAX_BODY),
 		.error_level = conf_str(conf, CONF_LOG_LEVEL).p,

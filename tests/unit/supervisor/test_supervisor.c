@@ -436,6 +436,13 @@ static void test_nginx_conf(void **state)
 	text = conf_text(&s, buf, sizeof(buf));
 	LACKS(text, "appia_gateway");
 	HAS(text, "proxy_pass");
+	/* Idle connections of all workers take an eighth of the places of the REST interface at most. */
+	s.mqs_address = "::1";
+	s.mqs_rest_port = 9292;
+	s.mqs_rest_connections = 512;
+	HAS(conf_text(&s, buf, sizeof(buf)), "/mqs-rest.sock\"; keepalive 21; }");
+	s.mqs_rest_connections = 23;
+	HAS(conf_text(&s, buf, sizeof(buf)), "/mqs-rest.sock\"; }");
 }
 
 int main(void)
