@@ -11,6 +11,7 @@ from lib.mqs_api import TOPICS
 from lib.platform import Platform
 
 numbers = itertools.count(1)
+SESSION = '3s'  # what Kafka waits for a process that was killed
 
 
 class App:
@@ -65,7 +66,7 @@ class Messages:
         self.kafka = start_apache_kafka() if engine == 'apache' else None
         self.address = self.kafka.address if self.kafka else engine
         self.platform = Platform(mqs=engine == 'embedded' or self.address,
-                                 env={'APPIA_MQS_REST_IDLE': '5s', **(env or {})})
+                                 env={'APPIA_MQS_REST_IDLE': '2s', 'APPIA_MQS_REST_SESSION': SESSION, **(env or {})})
         if engine == 'embedded':
             self.address = f'127.0.0.1:{self.platform.ports["MQS"]}'
 

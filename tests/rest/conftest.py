@@ -5,13 +5,13 @@ import pytest
 from lib.rest import Messages
 
 
-@pytest.fixture(scope='module', params=['apache', 'embedded'])
+@pytest.fixture(scope='session', params=['apache', 'embedded'])
 def messages(request):
     m = Messages(request.param)
     yield m
     m.stop()
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture(scope='session')
 def owner(messages):
     return messages.app('owner')

@@ -130,7 +130,7 @@ def test_many_messages_each_once(messages, owner):
 def test_kafka_clients_share_the_group(messages, owner):
     topic = messages.topic(owner)
     owner.produce(topic, *'abcde')
-    got = owner.take(topic, 5, 'shared')
+    got = owner.take(topic, 5, 'shared', ack_wait=2)
     owner.ack(topic, [got[0], got[1], got[3]], 'shared')
     # Nobody asks any more: the group is left (rest_idle) after ack_wait, and kcat goes on behind what is done with.
     out = messages.kcat('-G', 'shared', '-q', '-c', '3', '-f', '%o %s\n', topic)
