@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Topics and access policies: sections 7.2 and 7.3 of the reference, against a Kafka."""
+import concurrent.futures
 import json
 import os
 import sqlite3
@@ -202,17 +203,45 @@ def test_healing(appiad, kafka, owner):
     create(appiad, owner, 'half-gone', partition=1)
     create(appiad, owner, 'never-there', partition=1)
     delete(appiad, 'never-there')
+    create(appiad, owner, 'half-changed', partition=1)
+    tool(kafka, 'org.apache.kafka.tools.TopicCommand', '--alter', '--topic', 'half-changed', '--partitions', '4')
     db = sqlite3.connect(os.path.join(appiad.home, 'appia.db'), timeout=10)
     db.execute("UPDATE mqs_topic SET state = 'creating', updated_ms = 1 WHERE name = 'half-made'")
     db.execute("UPDATE mqs_topic SET state = 'deleting', updated_ms = 1 WHERE name = 'half-gone'")
+    # A change that was recorded and not made, and one of which Kafka has made a part.
+    db.execute("UPDATE mqs_topic SET state = 'changing', retention_hours = 7, updated_ms = 1 WHERE name = 'half-changed'")
     db.execute("INSERT INTO mqs_topic SELECT 'never-there', instance_id, app_id, 'creating', 1, 1, 1, 0, 0, '', '', 1, 1"
                " FROM mqs_topic WHERE name = 'half-made'")
     db.commit()
-    assert [t['name'] for t in listed(appiad)['topics']] == ['half-made']
+    assert {t['name']: t['partition'] for t in listed(appiad)['topics']} == {'half-made': 1, 'half-changed': 4}
+    assert kafka_topics(kafka)['half-changed'] == (4, {'retention.ms': str(7 * 3600000)})
     assert set(kafka_topics(kafka)) >= {'half-made'} and 'half-gone' not in kafka_topics(kafka)
-    assert db.execute('SELECT name, state FROM mqs_topic').fetchall() == [('half-made', 'ready')]
+    assert dict(db.execute('SELECT name, state FROM mqs_topic')) == {'half-made': 'ready', 'half-changed': 'ready'}
     db.close()
-    delete(appiad, 'half-made')
+    delete(appiad, 'half-made', 'half-changed')
+
+
+def test_at_the_same_time(appiad, kafka, owner):
+    """Calls at the same time do not refuse each other; of changes of one topic, one wins in the row and in Kafka."""
+    create(appiad, owner, 'contended', partition=1)
+    names = [f'beside-{i}' for i in range(8)]
+    for turn in range(3):
+        calls = [('PUT', TOPICS, {'topics': [{'name': 'contended', 'retention_time': 10 * turn + i,
+                                              'new_partition_numbers': 8 * turn + i}]}) for i in range(1, 9)]
+        if turn % 2 == 0:
+            calls += [('POST', TOPICS, {'name': n, 'app_id': owner, 'access_policy': 'all', 'partition': 1}) for n in names]
+        else:
+            calls += [('DELETE', TOPICS, None, None, {'name': n}) for n in names]
+        with concurrent.futures.ThreadPoolExecutor(16) as pool:
+            for call, r in zip(calls, pool.map(lambda c: appiad.call(*c), calls)):
+                # Who asks for fewer partitions than another has just made is refused; nobody for the store.
+                late = call[0] == 'PUT' and r.status == 400 and r.json['error_code'] == 'MQS.00400102'
+                assert r.status in (200, 201, 204) or late, f'{call}: {r}'
+        row = listed(appiad, name='contended')['topics'][0]
+        partitions, settings = kafka_topics(kafka)['contended']
+        assert partitions == row['partition'] == 8 * turn + 8
+        assert settings['retention.ms'] == str(row['retention_time'] * 3600000)
+    delete(appiad, 'contended', *names)
 
 
 def upload(appiad, data, **query):

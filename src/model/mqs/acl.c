@@ -3,6 +3,7 @@
 
 #include "kafka/error.h"
 #include "model/mqs/cluster_priv.h"
+#include "model/mqs/write.h"
 
 #define STEP 200
 #define WAIT_MS 5000
@@ -25,8 +26,9 @@ enum { LITERAL = 3, ALLOW = 3 };
 	" UNION SELECT 5, '*', who, 4 FROM rights WHERE pub = 1"                                                       \
 	" UNION SELECT 5, '*', who, 8 FROM rights WHERE pub = 1)"
 #define KEPT "SELECT resource, name, principal, operation FROM mqs_acl"
-#define MISSING WANTED " SELECT * FROM (SELECT resource, name, who, operation FROM wanted EXCEPT " KEPT                \
-		       " WHERE applied = 1) AS x LIMIT ?"
+#define MISSING                                                                                                        \
+	WANTED " SELECT * FROM (SELECT resource, name, who, operation FROM wanted EXCEPT " KEPT                        \
+	       " WHERE applied = 1) AS x LIMIT ?"
 #define SURPLUS WANTED " SELECT * FROM (" KEPT " EXCEPT SELECT resource, name, who, operation FROM wanted) AS x LIMIT ?"
 
 struct entry {
@@ -48,7 +50,8 @@ static int find(struct model *m, const char *sql, struct entries *ret)
 		return rc;
 	*ret = (struct entries){ARENA_ARRAY(m->arena, struct entry, STEP), 0};
 	while (ret->n < STEP && store_next(rows))
-		ret->v[ret->n++] = (struct entry){.resource = store_int(rows, 0), .operation = store_int(rows, 3),
+		ret->v[ret->n++] = (struct entry){.resource = store_int(rows, 0),
+						  .operation = store_int(rows, 3),
 						  .name = store_str(rows, 1, m->arena),
 						  .who = store_str(rows, 2, m->arena)};
 	return store_done(&rows, &m->err);
@@ -66,19 +69,29 @@ static int differences(struct model *m, struct entries *ret_missing, struct entr
 	return rc;
 }
 
+struct recording {
+	const struct entries *list;
+	const char *sql;
+};
+
+static int record(struct model *m, void *arg)
+{
+	const struct recording *r = arg;
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < r->list->n; i++) {
+		const struct entry *e = &r->list->v[i];
+
+		rc = store_exec(m->tx, &m->err, NULL, r->sql, "issi", e->resource, e->name, e->who, e->operation);
+	}
+	return rc;
+}
+
 static int record_each(struct model *m, const struct entries *list, const char *sql)
 {
-	int rc = store_begin(m->store, STORE_WRITE, &m->tx, &m->err);
+	struct recording recording = {list, sql};
 
-	for (size_t i = 0; rc == 0 && i < list->n; i++) {
-		const struct entry *e = &list->v[i];
-
-		rc = store_exec(m->tx, &m->err, NULL, sql, "issi", e->resource, e->name, e->who, e->operation);
-	}
-	if (rc == 0)
-		rc = store_commit(&m->tx, &m->err);
-	store_rollback(&m->tx);
-	return rc;
+	return mqs_write(m, record, &recording);
 }
 
 static int fault(struct model *m, int code)
@@ -102,9 +115,13 @@ static int create(struct model *m, struct kclient *c, const struct entries *list
 		const struct entry *e = &list->v[i];
 
 		req->creations.v[i] = (struct kafka_create_acls_req_creation){
-			.resource_type = (int8_t)e->resource, .resource_name = e->name,
-			.resource_pattern_type = LITERAL, .principal = principal(m, e), .host = STR("*"),
-			.operation = (int8_t)e->operation, .permission_type = ALLOW,
+			.resource_type = (int8_t)e->resource,
+			.resource_name = e->name,
+			.resource_pattern_type = LITERAL,
+			.principal = principal(m, e),
+			.host = STR("*"),
+			.operation = (int8_t)e->operation,
+			.permission_type = ALLOW,
 		};
 	}
 	int rc = kclient_call(c, KAFKA_API_CREATE_ACLS, req, res, &m->err);
@@ -115,7 +132,7 @@ static int create(struct model *m, struct kclient *c, const struct entries *list
 	return rc;
 }
 
-static int delete(struct model *m, struct kclient *c, const struct entries *list)
+static int delete (struct model *m, struct kclient *c, const struct entries *list)
 {
 	struct kafka_delete_acls_req *req = KAFKA_NEW(m->arena, kafka_delete_acls_req);
 	struct kafka_delete_acls_res *res = KAFKA_NEW(m->arena, kafka_delete_acls_res);
@@ -126,9 +143,13 @@ static int delete(struct model *m, struct kclient *c, const struct entries *list
 		const struct entry *e = &list->v[i];
 
 		req->filters.v[i] = (struct kafka_delete_acls_req_filter){
-			.resource_type_filter = (int8_t)e->resource, .resource_name_filter = e->name,
-			.pattern_type_filter = LITERAL, .principal_filter = principal(m, e), .host_filter = STR("*"),
-			.operation = (int8_t)e->operation, .permission_type = ALLOW,
+			.resource_type_filter = (int8_t)e->resource,
+			.resource_name_filter = e->name,
+			.pattern_type_filter = LITERAL,
+			.principal_filter = principal(m, e),
+			.host_filter = STR("*"),
+			.operation = (int8_t)e->operation,
+			.permission_type = ALLOW,
 		};
 	}
 	int rc = kclient_call(c, KAFKA_API_DELETE_ACLS, req, res, &m->err);
@@ -143,7 +164,7 @@ static int delete(struct model *m, struct kclient *c, const struct entries *list
  * nobody knows of. */
 static int apply(struct model *m, struct kclient *c, const struct entries *missing, const struct entries *surplus)
 {
-	int rc = surplus->n ? delete(m, c, surplus) : 0;
+	int rc = surplus->n ? delete (m, c, surplus) : 0;
 
 	if (rc == 0 && surplus->n)
 		rc = record_each(m, surplus,
@@ -179,14 +200,12 @@ int acl_sync(struct model *m, bool *ret_more)
 	return rc;
 }
 
+static int forget(struct model *m, void *arg)
+{
+	return store_exec(m->tx, &m->err, NULL, "UPDATE mqs_acl SET applied = 0", "");
+}
+
 int acl_forget(struct model *m)
 {
-	int rc = store_begin(m->store, STORE_WRITE, &m->tx, &m->err);
-
-	if (rc == 0)
-		rc = store_exec(m->tx, &m->err, NULL, "UPDATE mqs_acl SET applied = 0", "");
-	if (rc == 0)
-		rc = store_commit(&m->tx, &m->err);
-	store_rollback(&m->tx);
-	return rc;
+	return mqs_write(m, forget, NULL);
 }

@@ -3,6 +3,7 @@
 
 #include "model/mqs/cluster.h"
 #include "model/mqs/policy.h"
+#include "model/mqs/write.h"
 
 #define MS_PER_HOUR 3600000LL
 #define MAX_BATCH 100
@@ -109,42 +110,37 @@ int topic_look(struct model *m, struct str instance_id, struct str name, enum ap
 	return rc;
 }
 
-/* Commits, or rolls back when rc says that something was refused. */
-static int end_write(struct model *m, int rc, bool publish)
+static void publish(struct model *m)
 {
-	if (rc == 0)
-		rc = store_commit(&m->tx, &m->err);
-	store_rollback(&m->tx);
-	if (rc == 0 && publish && m->publish)
+	if (m->publish)
 		m->publish(m->publish_ctx);
-	return rc;
 }
 
-/* Removes the row and what hangs on it; changed: whether it is in this state. */
+struct row {
+	struct str name, state;
+};
+
+static int drop(struct model *m, void *arg)
+{
+	const struct row *r = arg;
+	int rc = store_exec(m->tx, &m->err, NULL, "DELETE FROM mqs_topic WHERE name = ? AND state = ?", "ss", r->name,
+			    r->state);
+
+	return rc ? rc : store_outbox(m->tx, &m->err, STR("mqs_right"), r->name);
+}
+
+/* Removes the row and what hangs on it, if it is in this state. m->err is kept but for a failure of this. */
 static int drop_row(struct model *m, struct str name, struct str state)
 {
+	struct row row = {name, state};
 	struct err kept = m->err;
-	int rc = store_begin(m->store, STORE_WRITE, &m->tx, &m->err);
+	int rc = mqs_write(m, drop, &row);
 
-	if (rc == 0)
-		rc = store_exec(m->tx, &m->err, NULL, "DELETE FROM mqs_topic WHERE name = ? AND state = ?", "ss", name,
-				state);
-	if (rc == 0)
-		rc = store_outbox(m->tx, &m->err, STR("mqs_right"), name);
-	rc = end_write(m, rc, true);
-	if (rc == 0)
-		m->err = kept;
-	return rc;
-}
-
-static int mark_row(struct model *m, struct str name, struct str state)
-{
-	int rc = store_begin(m->store, STORE_WRITE, &m->tx, &m->err);
-
-	if (rc == 0)
-		rc = store_exec(m->tx, &m->err, NULL, "UPDATE mqs_topic SET state = ?, updated_ms = ? WHERE name = ?",
-				"sis", state, m->now_ms, name);
-	return end_write(m, rc, false);
+	if (rc)
+		return rc;
+	publish(m);
+	m->err = kept;
+	return 0;
 }
 
 static int check_new(struct model *m, struct str instance_id, const struct mqs_topic *in)
@@ -160,8 +156,10 @@ static int check_new(struct model *m, struct str instance_id, const struct mqs_t
 				   "SELECT COALESCE(SUM(partitions), 0) FROM mqs_topic WHERE instance_id = ?", "s",
 				   instance_id);
 	if (rc == 0 && n + in->partition > m->settings->mqs_max_partitions)
-		return err_set(&m->err, ERR_MQS_00400102, "the topics of the instance may have %lld partitions, %lld"
-			       " are left", (long long)m->settings->mqs_max_partitions,
+		return err_set(&m->err, ERR_MQS_00400102,
+			       "the topics of the instance may have %lld partitions, %lld"
+			       " are left",
+			       (long long)m->settings->mqs_max_partitions,
 			       (long long)(m->settings->mqs_max_partitions - n));
 	return rc;
 }
@@ -226,9 +224,56 @@ static int make(struct model *m, const struct mqs_topic *in)
 	return rc;
 }
 
+struct creation {
+	struct str instance_id;
+	const struct mqs_topic *in;
+};
+
+static int record_new(struct model *m, void *arg)
+{
+	const struct creation *c = arg;
+	struct str app_id = STR_NONE;
+	int rc = topic_app(m, c->instance_id, c->in->app_id, &app_id);
+
+	if (rc == 0)
+		rc = allow(m, c->instance_id, app_id, APP_MODIFY);
+	if (rc == 0)
+		rc = check_new(m, c->instance_id, c->in);
+	if (rc == 0)
+		rc = insert(m, c->instance_id, app_id, c->in);
+	return rc ? rc : store_outbox(m->tx, &m->err, STR("mqs_right"), c->in->name);
+}
+
+/* CLUSTER_UNKNOWN: the topic was deleted meanwhile. */
+static int record_made(struct model *m, void *arg)
+{
+	const struct mqs_topic *in = arg;
+	int64_t changed = 0;
+	int rc = store_exec(m->tx, &m->err, &changed,
+			    "UPDATE mqs_topic SET state = CASE WHEN state = 'creating' THEN 'ready' ELSE state END,"
+			    " updated_ms = ? WHERE name = ? AND state <> 'deleting'",
+			    "is", m->now_ms, in->name);
+
+	return rc || changed ? rc : CLUSTER_UNKNOWN;
+}
+
+static int end_creation(struct model *m, const struct mqs_topic *in)
+{
+	struct mqs_topic copy = *in;
+	int rc = mqs_write(m, record_made, &copy);
+
+	if (rc == 0)
+		publish(m);
+	if (rc != CLUSTER_UNKNOWN)
+		return rc;
+	/* Who deleted it may have asked Kafka before the topic was there. */
+	rc = cluster_topic_delete(m, in->name);
+	return rc < 0 ? rc : err_set(&m->err, ERR_MQS_00400101, "the topic was deleted while it was made");
+}
+
 int topic_create(struct model *m, struct str instance_id, const struct mqs_topic *in)
 {
-	struct str app_id = STR_NONE;
+	struct creation creation = {instance_id, in};
 	int rc = check_text(m, in->description);
 
 	if (rc == 0)
@@ -236,28 +281,12 @@ int topic_create(struct model *m, struct str instance_id, const struct mqs_topic
 	if (rc == 0)
 		rc = cluster_ping(m);
 	if (rc == 0)
-		rc = store_begin(m->store, STORE_WRITE, &m->tx, &m->err);
-	if (rc)
-		return rc;
-	rc = topic_app(m, instance_id, in->app_id, &app_id);
-	if (rc == 0)
-		rc = allow(m, instance_id, app_id, APP_MODIFY);
-	if (rc == 0)
-		rc = check_new(m, instance_id, in);
-	if (rc == 0)
-		rc = insert(m, instance_id, app_id, in);
-	if (rc == 0)
-		rc = store_outbox(m->tx, &m->err, STR("mqs_right"), in->name);
-	rc = end_write(m, rc, false);
+		rc = mqs_write(m, record_new, &creation);
 	if (rc)
 		return rc;
 	rc = make(m, in);
-	if (rc == 0) {
-		rc = mark_row(m, in->name, STR("ready"));
-		if (rc == 0 && m->publish)
-			m->publish(m->publish_ctx);
-		return rc;
-	}
+	if (rc == 0)
+		return end_creation(m, in);
 	if (rc == CLUSTER_EXISTS)
 		err_set(&m->err, ERR_MQS_00400101, "Kafka has a topic of this name that is not the platform's");
 	/* When Kafka did not answer it may still make the topic: then the row tells topic_heal() to look. */
@@ -266,51 +295,155 @@ int topic_create(struct model *m, struct str instance_id, const struct mqs_topic
 	return m->err.code;
 }
 
-static int list_pending(struct model *m, struct str_array *ret_creating, struct str_array *ret_deleting)
+/* What a row wants of Kafka and whether Kafka has it. */
+struct change {
+	struct str instance_id;
+	const struct mqs_topic *in;
+	struct topic t;
+	int64_t partitions; /* that Kafka has */
+	bool heals, done;
+};
+
+/* Says that Kafka has the settings of c->t, or, when others have changed the row meanwhile, reads what it wants now.
+ * Partitions only grow; fewer are believed only when nobody else has counted. */
+static int record_settled(struct model *m, void *arg)
+{
+	struct change *c = arg;
+	struct topic *t = &c->t;
+	struct store_rows *rows;
+	int64_t changed = 0;
+	int rc = store_exec(m->tx, &m->err, &changed,
+			    "UPDATE mqs_topic SET partitions = CASE WHEN partitions = ? OR partitions < ? THEN ? ELSE"
+			    " partitions END, state = CASE WHEN state = 'changing' OR ? = 1 THEN 'ready' ELSE state END"
+			    " WHERE name = ? AND state <> 'deleting' AND retention_hours = ? AND sync_flush = ? AND"
+			    " sync_replication = ?",
+			    "iiiisiii", t->partitions, c->partitions, c->partitions, (int64_t)c->heals, t->name,
+			    t->retention_hours, (int64_t)t->sync_flush, (int64_t)t->sync_replication);
+
+	c->done = changed > 0;
+	if (rc || c->done)
+		return rc;
+	rc = store_query(m->tx, &m->err, &rows,
+			 "SELECT retention_hours, sync_flush, sync_replication, partitions FROM mqs_topic"
+			 " WHERE name = ? AND state <> 'deleting'",
+			 "s", t->name);
+	if (rc)
+		return rc;
+	bool found = store_next(rows);
+
+	if (found) {
+		t->retention_hours = store_int(rows, 0);
+		t->sync_flush = store_int(rows, 1) != 0;
+		t->sync_replication = store_int(rows, 2) != 0;
+		t->partitions = store_int(rows, 3);
+	}
+	rc = store_done(&rows, &m->err);
+	return rc || found ? rc : unknown(m, t->name);
+}
+
+/* Makes Kafka have what the row says. Who asks Kafka last has seen the last row, so that of changes at the same time
+ * one wins, in both. Ends with the time that a call has for Kafka. */
+static int settle(struct model *m, struct change *c, int64_t grow_to)
+{
+	struct topic *t = &c->t;
+	int rc = 0;
+
+	for (c->done = false; rc == 0 && !c->done;) {
+		struct cluster_config configs[3];
+		struct cluster_topic real;
+
+		rc = cluster_topic(m, t->name, &real);
+		if (rc == 0) {
+			size_t n = configs_of(m, t->retention_hours, t->sync_flush, t->sync_replication,
+					      real.replication, configs);
+
+			rc = cluster_topic_configure(m, t->name, configs, n);
+		}
+		if (rc == 0 && grow_to > real.partitions) {
+			rc = cluster_topic_grow(m, t->name, grow_to);
+			real.partitions = grow_to;
+		}
+		c->partitions = real.partitions;
+		if (rc == 0)
+			rc = mqs_write(m, record_settled, c);
+	}
+	return rc;
+}
+
+/* Kafka has refused it, or has no such topic: asking again would not help. m->err stays. */
+static void give_up(struct model *m, struct change *c)
+{
+	struct err kept = m->err;
+
+	c->partitions = c->t.partitions;
+	c->done = false;
+	mqs_write(m, record_settled, c);
+	m->err = kept;
+}
+
+static bool may_help_later(const struct model *m, int rc)
+{
+	return rc < 0 && (m->err.retriable || rc == ERR_MQS_005000070);
+}
+
+struct pending {
+	struct topic *v;
+	size_t n;
+};
+
+static int list_pending(struct model *m, struct pending *ret)
 {
 	struct store_rows *rows;
 	int rc = store_begin(m->store, STORE_READ, &m->tx, &m->err);
 
 	if (rc)
 		return rc;
-	ret_creating->v = ARENA_ARRAY(m->arena, struct str, MAX_BATCH);
-	ret_deleting->v = ARENA_ARRAY(m->arena, struct str, MAX_BATCH);
+	*ret = (struct pending){ARENA_ARRAY(m->arena, struct topic, MAX_BATCH), 0};
 	rc = store_query(m->tx, &m->err, &rows,
-			 "SELECT name, state FROM mqs_topic WHERE state <> 'ready' AND updated_ms < ? ORDER BY name"
-			 " LIMIT ?", "ii", m->now_ms - HEAL_AFTER_MS, (int64_t)MAX_BATCH);
+			 "SELECT name, state, retention_hours, sync_flush, sync_replication, partitions FROM mqs_topic"
+			 " WHERE state <> 'ready' AND updated_ms < ? ORDER BY name LIMIT ?",
+			 "ii", m->now_ms - HEAL_AFTER_MS, (int64_t)MAX_BATCH);
 	if (rc == 0) {
-		while (store_next(rows)) {
-			struct str name = store_str(rows, 0, m->arena);
-			struct str_array *list = str_is(store_str(rows, 1, m->arena), "creating") ? ret_creating
-												    : ret_deleting;
-
-			list->v[list->n++] = name;
-		}
+		while (ret->n < MAX_BATCH && store_next(rows))
+			ret->v[ret->n++] = (struct topic){
+				.name = store_str(rows, 0, m->arena),
+				.state = store_str(rows, 1, m->arena),
+				.retention_hours = store_int(rows, 2),
+				.sync_flush = store_int(rows, 3) != 0,
+				.sync_replication = store_int(rows, 4) != 0,
+				.partitions = store_int(rows, 5),
+			};
 		rc = store_done(&rows, &m->err);
 	}
 	store_rollback(&m->tx);
 	return rc;
 }
 
+static int heal(struct model *m, const struct topic *t)
+{
+	struct change c = {.t = *t, .heals = true};
+	int rc;
+
+	if (str_is(t->state, "deleting")) {
+		rc = cluster_topic_delete(m, t->name);
+		return rc == 0 || rc == CLUSTER_UNKNOWN ? drop_row(m, t->name, t->state) : rc;
+	}
+	rc = settle(m, &c, 0);
+	if (rc == CLUSTER_UNKNOWN && str_is(t->state, "creating"))
+		return drop_row(m, t->name, t->state);
+	if (rc == 0 || may_help_later(m, rc))
+		return rc;
+	give_up(m, &c);
+	return 0;
+}
+
 int topic_heal(struct model *m)
 {
-	struct str_array creating = {0}, deleting = {0};
-	int rc = list_pending(m, &creating, &deleting);
+	struct pending list = {0};
+	int rc = list_pending(m, &list);
 
-	for (size_t i = 0; rc == 0 && i < creating.n; i++) {
-		struct cluster_topic found;
-
-		rc = cluster_topic(m, creating.v[i], &found);
-		if (rc == 0)
-			rc = mark_row(m, creating.v[i], STR("ready"));
-		else if (rc == CLUSTER_UNKNOWN)
-			rc = drop_row(m, creating.v[i], STR("creating"));
-	}
-	for (size_t i = 0; rc == 0 && i < deleting.n; i++) {
-		rc = cluster_topic_delete(m, deleting.v[i]);
-		if (rc == 0 || rc == CLUSTER_UNKNOWN)
-			rc = drop_row(m, deleting.v[i], STR("deleting"));
-	}
+	for (size_t i = 0; rc == 0 && i < list.n; i++)
+		rc = heal(m, &list.v[i]);
 	return rc;
 }
 
@@ -334,12 +467,18 @@ static void show(struct model *m, const struct topic *t, struct mqs_topic *ret)
 		.app_name = t->app_name,
 		.description = t->description,
 		.sensitive_word = t->sensitive_word,
-		.partition = t->partitions, .has_partition = true,
-		.replication = t->replication, .has_replication = true,
-		.retention_time = t->retention_hours, .has_retention_time = true,
-		.sync_message_flush = t->sync_flush, .has_sync_message_flush = true,
-		.sync_replication = t->sync_replication, .has_sync_replication = true,
-		.has_policiesOnly = true, .has_topic_type = true,
+		.partition = t->partitions,
+		.has_partition = true,
+		.replication = t->replication,
+		.has_replication = true,
+		.retention_time = t->retention_hours,
+		.has_retention_time = true,
+		.sync_message_flush = t->sync_flush,
+		.has_sync_message_flush = true,
+		.sync_replication = t->sync_replication,
+		.has_sync_replication = true,
+		.has_policiesOnly = true,
+		.has_topic_type = true,
 		.permissions = permissions(m, t->roles),
 		.external_configs = json_new_object(m->arena),
 	};
@@ -426,6 +565,8 @@ static int check_change(struct model *m, struct str instance_id, const struct mq
 	int64_t used;
 	int rc = topic_get(m, instance_id, in->name, APP_MODIFY, old);
 
+	if (rc == 0 && str_is(old->state, "deleting"))
+		return unknown(m, in->name);
 	if (rc == 0)
 		rc = check_text(m, in->description);
 	if (rc || !in->has_new_partition_numbers || in->new_partition_numbers == old->partitions)
@@ -442,66 +583,43 @@ static int check_change(struct model *m, struct str instance_id, const struct mq
 	return rc;
 }
 
-/* The row says what is wanted before Kafka is asked, so that asking again after a failure has the same result. */
-static int record_change(struct model *m, struct str instance_id, const struct mqs_topic *in, struct topic *ret)
+/* The row says what is wanted before Kafka is asked: when that fails, topic_heal() does it later. */
+static int record_change(struct model *m, void *arg)
 {
-	int rc = store_begin(m->store, STORE_WRITE, &m->tx, &m->err);
+	struct change *c = arg;
+	const struct mqs_topic *in = c->in;
+	int rc = check_change(m, c->instance_id, in, &c->t);
 
 	if (rc)
 		return rc;
-	rc = check_change(m, instance_id, in, ret);
-	if (rc == 0) {
-		if (in->has_retention_time)
-			ret->retention_hours = in->retention_time;
-		if (in->has_sync_message_flush)
-			ret->sync_flush = in->sync_message_flush;
-		if (in->has_sync_replication)
-			ret->sync_replication = in->sync_replication;
-		rc = store_exec(m->tx, &m->err, NULL,
-				"UPDATE mqs_topic SET retention_hours = ?, sync_flush = ?, sync_replication = ?,"
-				" description = COALESCE(?, description), sensitive_word = COALESCE(?, sensitive_word),"
-				" updated_ms = ? WHERE name = ?",
-				"iiissis", ret->retention_hours, (int64_t)ret->sync_flush,
-				(int64_t)ret->sync_replication, in->description, in->sensitive_word, m->now_ms,
-				in->name);
-	}
-	return end_write(m, rc, false);
-}
-
-static int record_partitions(struct model *m, struct str name, int64_t partitions)
-{
-	int rc = store_begin(m->store, STORE_WRITE, &m->tx, &m->err);
-
-	if (rc == 0)
-		rc = store_exec(m->tx, &m->err, NULL, "UPDATE mqs_topic SET partitions = ? WHERE name = ?", "is",
-				partitions, name);
-	return end_write(m, rc, false);
+	if (in->has_retention_time)
+		c->t.retention_hours = in->retention_time;
+	if (in->has_sync_message_flush)
+		c->t.sync_flush = in->sync_message_flush;
+	if (in->has_sync_replication)
+		c->t.sync_replication = in->sync_replication;
+	return store_exec(m->tx, &m->err, NULL,
+			  "UPDATE mqs_topic SET retention_hours = ?, sync_flush = ?, sync_replication = ?,"
+			  " description = COALESCE(?, description), sensitive_word = COALESCE(?, sensitive_word),"
+			  " state = CASE WHEN state = 'ready' THEN 'changing' ELSE state END, updated_ms = ?"
+			  " WHERE name = ?",
+			  "iiissis", c->t.retention_hours, (int64_t)c->t.sync_flush, (int64_t)c->t.sync_replication,
+			  in->description, in->sensitive_word, m->now_ms, in->name);
 }
 
 static int update(struct model *m, struct str instance_id, const struct mqs_topic *in)
 {
-	struct cluster_config configs[3];
-	struct cluster_topic real;
-	struct topic t;
-	int rc = record_change(m, instance_id, in, &t);
+	struct change c = {.instance_id = instance_id, .in = in};
+	int rc = mqs_write(m, record_change, &c);
 
 	if (rc)
 		return rc;
-	rc = cluster_topic(m, in->name, &real);
-	if (rc == 0) {
-		size_t n = configs_of(m, t.retention_hours, t.sync_flush, t.sync_replication, real.replication,
-				      configs);
-
-		rc = cluster_topic_configure(m, in->name, configs, n);
-	}
-	if (rc == 0 && in->has_new_partition_numbers && in->new_partition_numbers > real.partitions) {
-		rc = cluster_topic_grow(m, in->name, in->new_partition_numbers);
-		if (rc == 0)
-			real.partitions = in->new_partition_numbers;
-	}
-	if (rc == 0 && real.partitions != t.partitions)
-		rc = record_partitions(m, in->name, real.partitions);
-	return rc > 0 ? err_set(&m->err, ERR_MQS_00400101, "Kafka has no topic of this name") : rc;
+	rc = settle(m, &c, in->has_new_partition_numbers ? in->new_partition_numbers : 0);
+	if (rc > 0)
+		rc = err_set(&m->err, ERR_MQS_00400101, "Kafka has no topic of this name");
+	if (rc && !may_help_later(m, rc))
+		give_up(m, &c);
+	return rc;
 }
 
 int topic_update(struct model *m, struct str instance_id, const struct mqs_topic_array *list)
@@ -515,21 +633,30 @@ int topic_update(struct model *m, struct str instance_id, const struct mqs_topic
 	return rc;
 }
 
+struct deletion {
+	struct str instance_id, name;
+};
+
+static int record_deletion(struct model *m, void *arg)
+{
+	const struct deletion *d = arg;
+	struct topic t;
+	int rc = topic_get(m, d->instance_id, d->name, APP_DELETE, &t);
+
+	return rc ? rc
+		  : store_exec(m->tx, &m->err, NULL,
+			       "UPDATE mqs_topic SET state = 'deleting', updated_ms = ? WHERE name = ?", "is",
+			       m->now_ms, d->name);
+}
+
 static int delete_one(struct model *m, struct str instance_id, struct str name)
 {
-	struct topic t;
-	int rc = store_begin(m->store, STORE_WRITE, &m->tx, &m->err);
+	struct deletion deletion = {instance_id, name};
+	int rc = mqs_write(m, record_deletion, &deletion);
 
 	if (rc)
 		return rc;
-	rc = topic_get(m, instance_id, name, APP_DELETE, &t);
-	if (rc == 0)
-		rc = store_exec(m->tx, &m->err, NULL,
-				"UPDATE mqs_topic SET state = 'deleting', updated_ms = ? WHERE name = ?", "is",
-				m->now_ms, name);
-	rc = end_write(m, rc, false);
-	if (rc == 0)
-		rc = cluster_topic_delete(m, name);
+	rc = cluster_topic_delete(m, name);
 	return rc == 0 || rc == CLUSTER_UNKNOWN ? drop_row(m, name, STR("deleting")) : rc;
 }
 

@@ -10,7 +10,12 @@
  * ERR_MQS_00400101; unknown application: ERR_MQS_00400800.
  *
  * A topic is a row here and a topic of Kafka, and neither can be in the other's transaction: the row says first what
- * will be done, Kafka does it, the row says that it is done. What a crash left in between, topic_heal() ends. */
+ * will be done, Kafka does it, the row says that it is done. Each of the two is a short transaction
+ * (model/mqs/write.h), and none is open while Kafka is asked. What a crash left in between, topic_heal() ends.
+ *
+ * States: creating, ready, changing (Kafka may not have the row's settings yet), deleting. Calls at the same time about
+ * one topic do not wait for each other. Changes: the one recorded last wins, in the row and in Kafka. A change of a
+ * topic that is being deleted, and a creation that ends after a deletion: ERR_MQS_00400101. */
 
 struct topic {
 	struct str name, instance_id, app_id, app_name, app_key, state, description, sensitive_word;

@@ -6,6 +6,7 @@
 #include "json/json.h"
 #include "model/mqs/policy.h"
 #include "model/mqs/topic.h"
+#include "model/mqs/write.h"
 
 #define MAX_TOPICS 1000
 #define MAX_MS 240000
@@ -32,7 +33,8 @@ static int put_policies(struct model *m, struct str topic, struct buf *out)
 			     "SELECT a.name, p.access, p.tag, CASE WHEN t.app_id = p.app_id THEN 1 ELSE 0 END"
 			     " FROM mqs_policy p JOIN app a ON a.id = p.app_id JOIN mqs_topic t ON t.name = p.topic"
 			     " WHERE p.topic = ?"
-			     " ORDER BY p.created_ms, a.name", "s", topic);
+			     " ORDER BY p.created_ms, a.name",
+			     "s", topic);
 
 	if (rc)
 		return rc;
@@ -67,10 +69,11 @@ static int all_names(struct model *m, struct str instance_id, struct str_array *
 {
 	struct str me = app_visible_user(m);
 	struct store_rows *rows;
-	int rc = store_query(m->tx, &m->err, &rows,
-			     "SELECT t.name FROM mqs_topic t WHERE t.instance_id = ? AND t.state <> 'deleting'"
-			     APP_VISIBLE("t.app_id") " ORDER BY t.name LIMIT ?",
-			     "ssssi", instance_id, me, me, me, (int64_t)MAX_TOPICS);
+	int rc = store_query(
+		m->tx, &m->err, &rows,
+		"SELECT t.name FROM mqs_topic t WHERE t.instance_id = ? AND t.state <> 'deleting'" APP_VISIBLE(
+			"t.app_id") " ORDER BY t.name LIMIT ?",
+		"ssssi", instance_id, me, me, me, (int64_t)MAX_TOPICS);
 
 	if (rc)
 		return rc;
@@ -256,38 +259,61 @@ static int look_up(struct model *m, struct str instance_id, bool merge, size_t i
 	return topic_get(m, instance_id, e->in.name, APP_MODIFY, &row);
 }
 
+struct import {
+	struct str instance_id, prefix;
+	bool merge;
+	const struct json *topics;
+	struct entry *v;
+	size_t n;
+};
+
 /* Everything that can be wrong shows here, before anything is made. */
-static int read_file(struct model *m, struct str instance_id, struct str file, bool merge, struct str prefix,
-		     struct entry **ret, size_t *ret_n)
+static int read_entries(struct model *m, void *arg)
 {
-	const struct json *tree, *topics;
+	struct import *f = arg;
+	int rc = 0;
+
+	f->v = ARENA_ARRAY(m->arena, struct entry, f->n);
+	for (size_t i = 0; rc == 0 && i < f->n; i++) {
+		rc = read_entry(m, f->instance_id, f->prefix, json_at(f->topics, i), i, &f->v[i]);
+		for (size_t k = 0; rc == 0 && k < i; k++)
+			if (str_eq(f->v[k].in.name, f->v[i].in.name))
+				rc = wrong(m, i, "name: it comes twice");
+		if (rc == 0)
+			rc = look_up(m, f->instance_id, f->merge, i, &f->v[i]);
+	}
+	return rc;
+}
+
+static int read_file(struct model *m, struct str file, struct import *f)
+{
+	const struct json *tree;
 	char why[160];
 
 	if (!json_parse(m->arena, file, &tree, why, sizeof(why)))
 		return err_set(&m->err, ERR_MQS_00400062, "upload_file_name: %s", why);
-	topics = json_get(tree, "topics");
-	*ret_n = topics && json_kind(topics) == JSON_ARRAY ? json_len(topics) : 0;
-	if (*ret_n == 0 || *ret_n > MAX_TOPICS)
+	f->topics = json_get(tree, "topics");
+	f->n = f->topics && json_kind(f->topics) == JSON_ARRAY ? json_len(f->topics) : 0;
+	if (f->n == 0 || f->n > MAX_TOPICS)
 		return err_set(&m->err, ERR_MQS_00400062, "upload_file_name: 1 to %d topics are expected", MAX_TOPICS);
-	*ret = ARENA_ARRAY(m->arena, struct entry, *ret_n);
-	int rc = store_begin(m->store, STORE_WRITE, &m->tx, &m->err);
+	return mqs_write(m, read_entries, f);
+}
 
-	for (size_t i = 0; rc == 0 && i < *ret_n; i++) {
-		rc = read_entry(m, instance_id, prefix, json_at(topics, i), i, &(*ret)[i]);
-		for (size_t k = 0; rc == 0 && k < i; k++)
-			if (str_eq((*ret)[k].in.name, (*ret)[i].in.name))
-				rc = wrong(m, i, "name: it comes twice");
-		if (rc == 0)
-			rc = look_up(m, instance_id, merge, i, &(*ret)[i]);
-	}
-	if (rc == 0)
-		rc = store_commit(&m->tx, &m->err);
-	store_rollback(&m->tx);
-	return rc;
+struct permission {
+	struct str instance_id;
+	const struct entry *e;
+};
+
+static int permit(struct model *m, void *arg)
+{
+	const struct permission *p = arg;
+
+	return policy_batch_add(m, p->instance_id, p->e->in.name, &p->e->policies.policies);
 }
 
 static int apply(struct model *m, struct str instance_id, struct entry *e)
 {
+	struct permission permission = {instance_id, e};
 	int rc;
 
 	if (e->exists) {
@@ -300,32 +326,24 @@ static int apply(struct model *m, struct str instance_id, struct entry *e)
 	} else {
 		rc = topic_create(m, instance_id, &e->in);
 	}
-	if (rc || !e->policies.policies.n)
-		return rc;
-	rc = store_begin(m->store, STORE_WRITE, &m->tx, &m->err);
-	if (rc == 0)
-		rc = policy_batch_add(m, instance_id, e->in.name, &e->policies.policies);
-	if (rc == 0)
-		rc = store_commit(&m->tx, &m->err);
-	store_rollback(&m->tx);
-	return rc;
+	return rc || !e->policies.policies.n ? rc : mqs_write(m, permit, &permission);
 }
 
 int topic_import(struct model *m, struct str instance_id, struct str file, bool merge, struct str prefix)
 {
-	struct entry *list = NULL;
-	size_t n = 0;
-	int rc = read_file(m, instance_id, file, merge, prefix, &list, &n);
+	struct import f = {.instance_id = instance_id, .prefix = prefix, .merge = merge};
+	int rc = read_file(m, file, &f);
 
 	/* Each topic may take as long as a call, a thousand may not. */
 	int64_t until = clock_mono_ms() + MAX_MS;
 
-	for (size_t i = 0; rc == 0 && i < n; i++) {
+	for (size_t i = 0; rc == 0 && i < f.n; i++) {
 		m->now_ms = clock_now_ms();
-		rc = clock_mono_ms() < until ? apply(m, instance_id, &list[i])
+		rc = clock_mono_ms() < until ? apply(m, instance_id, &f.v[i])
 					     : err_set_retriable(&m->err, ERR_MQS_005000053,
 								 "%zu topics took too long, %zu are left; import with"
-								 " mode Merge again", i, n - i);
+								 " mode Merge again",
+								 i, f.n - i);
 	}
 	if (m->publish)
 		m->publish(m->publish_ctx);
