@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from lib.apic import app, ok, refused
+from lib.apic import PUBLIC, app, ok, refused
 from lib.appiad import Appiad, store_settings, wait_for
 from lib.mqs_api import MQS, TOPICS, appiad, create, delete, kafka, kcat, listed, owner  # noqa: F401
 
@@ -56,7 +56,7 @@ def call_all(daemon, calls):
     def one(args):
         begin = time.monotonic()
         return daemon.call(*args), time.monotonic() - begin
-    daemon.call('GET', MQS)  # logged in before the rest asks for a token
+    daemon.call('GET', TOPICS + '/export')  # logged in before the rest asks for a token; this does not ask Kafka
     calls = dict(calls)
     with concurrent.futures.ThreadPoolExecutor(32) as pool:
         return dict(zip(calls, pool.map(one, calls.values())))
@@ -72,7 +72,21 @@ def check_away(daemon, owner, topic):
     assert replies['instance'][0].json['status'] == replies['instances'][0].json['instances'][0]['status'] == 'ERROR'
 
 
+@pytest.fixture(autouse=True)
+def runs_again(request):
+    """What a test has done to Kafka ends with it, also when it fails."""
+    yield
+    if 'kafka' in request.fixturenames:
+        k = request.getfixturevalue('kafka')
+        k.process.send_signal(signal.SIGCONT)
+        if k.engine == 'embedded' and k.killed:
+            k.start()
+
+
 def prepare(appiad, owner):
+    """The topics, fresh: a test that failed may have left some, listed or half deleted."""
+    rest = {t['name'] for t in listed(appiad)['topics']}
+    appiad.call('DELETE', TOPICS, query={'name': ','.join({*rest, 'still', *GOING})})
     create(appiad, owner, 'still', partition=1)
     for name in GOING:
         create(appiad, owner, name, partition=1)
@@ -99,6 +113,39 @@ def test_standing_still(appiad, kafka, owner):
     kafka.process.send_signal(signal.SIGSTOP)
     try:
         check_away(appiad, owner, 'still')
+    finally:
+        kafka.process.send_signal(signal.SIGCONT)
+    check_healed(appiad, owner)
+
+
+def test_others_do_not_wait(appiad, kafka, owner):
+    """While Kafka stands still and calls wait for it, none of them is in the way of others in the store."""
+    prepare(appiad, owner)
+    create(appiad, owner, 'other', partition=1)
+    waiting = {**{f'update {i}': ('PUT', TOPICS, {'topics': [{'name': 'still', 'retention_time': i}]}) for i in range(1, 5)},
+               **{f'delete {name}': ('DELETE', TOPICS, None, None, {'name': name}) for name in GOING}}
+    key = ok(appiad.call('GET', f'{PUBLIC}/apps/{owner}'))['key']
+
+    def policies(name):
+        return 'POST', f'{TOPICS}/{name}/access-policies/batch-add', {'policies': [
+            {'user_name': key, 'app_name': 'x', 'access_policy': 'all'}]}
+    kafka.process.send_signal(signal.SIGSTOP)
+    try:
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(call_all, appiad, waiting)
+            wait_for(lambda: {t['name'] for t in listed(appiad)['topics']}.isdisjoint(GOING), what='deletions that wait')
+            replies = call_all(appiad, {
+                **{f'app {i}': ('POST', f'{PUBLIC}/apps', {'name': f'beside-{i}'})
+                   for i in range(4)},
+                'policies': policies('other'), 'policies of the same': policies('still'),
+                'update of one that is going': ('PUT', TOPICS, {'topics': [{'name': 'going-1', 'retention_time': 1}]})})
+            assert not asked.done()
+            for name, (r, seconds) in asked.result().items():
+                assert r.status == 500 and r.json['error_code'] == 'MQS.005000053', f'{name}: {r}'
+                assert seconds < BOUND, f'{name}: {seconds:.0f} s'
+        refused(replies.pop('update of one that is going')[0], 400, 'MQS.00400101')
+        for name, (r, seconds) in replies.items():
+            assert r.status in (201, 204) and seconds < 3, f'{name}: {seconds:.0f} s, {r}'
     finally:
         kafka.process.send_signal(signal.SIGCONT)
     check_healed(appiad, owner)

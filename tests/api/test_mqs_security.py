@@ -18,8 +18,10 @@ MESSAGES = MQS + '/messages'
 ALL = {'start_time': 0, 'end_time': 9999999999999}
 
 
-def control_plane(home, **settings):
-    return Appiad(home, {**store_settings(), **{f'APPIA_MQS_{k.upper()}': str(v) for k, v in settings.items()}})
+def control_plane(home, store=None, **settings):
+    """store: of one that has run in this home before; else a fresh one."""
+    store = store_settings() if store is None else store
+    return Appiad(home, {**store, **{f'APPIA_MQS_{k.upper()}': str(v) for k, v in settings.items()}})
 
 
 def kcat(address, protocol, mechanism, user, password, *args, data=b'', ca=None):
@@ -132,7 +134,8 @@ def test_settings_that_do_not_fit(tmp_path, settings, text):
 
 
 def test_sealed_password(broker, tmp_path):
-    appiad = control_plane(tmp_path)
+    store = store_settings()
+    appiad = control_plane(tmp_path, store)
     assert appiad.stop() == 0
 
     def seal(*args, password=b'secret-admin\n'):
@@ -144,7 +147,7 @@ def test_sealed_password(broker, tmp_path):
     assert seal().returncode == seal('other').returncode == 2
     assert seal('mqs.sasl_password', password=b'').returncode == 1
     assert seal('mqs.sasl_password', password=b'x' * 1025).returncode == 1
-    appiad = control_plane(tmp_path, engine='kafka', bootstrap_servers=f'127.0.0.1:{broker.sasl_port}',
+    appiad = control_plane(tmp_path, store, engine='kafka', bootstrap_servers=f'127.0.0.1:{broker.sasl_port}',
                            **login(broker, sasl_password=sealed))
     try:
         assert ok(appiad.call('GET', MQS))['status'] == 'RUNNING'
