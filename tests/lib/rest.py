@@ -4,6 +4,8 @@ import itertools
 import re
 import subprocess
 
+import pytest
+
 from lib.apic import PUBLIC, ok
 from lib.appiad import UnixConnection
 from lib.kafka import start_apache_kafka
@@ -11,6 +13,8 @@ from lib.mqs_api import TOPICS
 from lib.platform import Platform
 
 numbers = itertools.count(1)
+# Of what the interface does by itself, whatever Kafka is behind it.
+any_kafka = pytest.mark.parametrize('messages', ['embedded'], indirect=True)
 SESSION = '3s'  # what Kafka waits for a process that was killed
 
 

@@ -12,7 +12,7 @@ from lib.apic import ok, refused
 from lib.appiad import wait_for
 from lib.kafka import tool
 from lib.mqs import Mqs
-from lib.rest import SESSION, Messages
+from lib.rest import SESSION, Messages, any_kafka
 
 
 def contents(got):
@@ -30,6 +30,7 @@ def restart(messages):
     wait_for(up, 30, 'the REST interface')
 
 
+@any_kafka
 def test_killed(messages, owner):
     """What was acknowledged is not given again, in order or not; what was not is."""
     topic = messages.topic(owner)
@@ -263,27 +264,27 @@ def test_a_topic_made_anew(messages, owner):
 
 def test_a_kafka_client_joins(messages, owner):
     """Kafka moves a partition to it; what is under consumption of the other stays so."""
-    topic = messages.topic(owner, 2)
+    topic, group = messages.topic(owner, 2), 'joined'  # nobody else's: who leaves it would move partitions again
     for partition in '01':
         messages.kcat('-P', '-t', topic, '-p', partition, data=b'a\nb\n')
-    got = owner.take(topic, 4, ack_wait=300)
-    with subprocess.Popen(['timeout', '60', 'kcat', '-b', messages.address, '-G', 'g', '-X', 'auto.offset.reset=earliest', '-u', '-q',
+    got = owner.take(topic, 4, group, ack_wait=300)
+    with subprocess.Popen(['timeout', '60', 'kcat', '-b', messages.address, '-G', group, '-X', 'auto.offset.reset=earliest', '-u', '-q',
                            '-f', '%p\n', topic],
                           stdout=subprocess.PIPE, text=True) as kcat:
         try:
             moved = int(kcat.stdout.readline())  # it has begun where the group has committed
             for m in got:
-                assert owner.ack(topic, [m]) == ({'success': 0, 'fail': 1} if m['partition'] == moved else
+                assert owner.ack(topic, [m], group) == ({'success': 0, 'fail': 1} if m['partition'] == moved else
                                                  {'success': 1, 'fail': 0})
             for partition in '01':
                 messages.kcat('-P', '-t', topic, '-p', partition, data=b'c\n')
-            mine = owner.take(topic, 1, ack_wait=300)
+            mine = owner.take(topic, 1, group, ack_wait=300)
             assert (mine[0]['partition'], contents(mine)) == (1 - moved, ['c'])
             assert [kcat.stdout.readline() for _ in range(2)] == [f'{moved}\n'] * 2
-            assert owner.nothing(topic)
+            assert owner.nothing(topic, group)
         finally:
             kcat.terminate()
-    assert owner.ack(topic, mine) == {'success': 1, 'fail': 0}
+    assert owner.ack(topic, mine, group) == {'success': 1, 'fail': 0}
 
 
 def test_a_topic_that_kafka_does_not_have(messages, owner):

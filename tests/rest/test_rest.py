@@ -12,6 +12,7 @@ import yaml
 from lib.apic import refused
 from lib.appiad import wait_for
 from lib.mqs_api import MQS
+from lib.rest import any_kafka
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -49,6 +50,7 @@ def test_groups_are_apart(messages, owner):
     assert owner.ack(topic, got, 'never-used') == {'success': 0, 'fail': 1}
 
 
+@any_kafka
 def test_given_again_after_ack_wait(messages, owner):
     topic = messages.topic(owner)
     owner.produce(topic, 'a', 'b')
@@ -63,6 +65,7 @@ def test_given_again_after_ack_wait(messages, owner):
     assert owner.ack(topic, owner.take(topic, 1)) == {'success': 1, 'fail': 0}
 
 
+@any_kafka
 def test_failed_is_given_again_at_once(messages, owner):
     topic = messages.topic(owner)
     owner.produce(topic, 'a', 'b', 'c')
@@ -77,6 +80,7 @@ def test_failed_is_given_again_at_once(messages, owner):
     assert owner.nothing(topic)
 
 
+@any_kafka
 def test_max_msgs_and_max_bytes(messages, owner):
     topic = messages.topic(owner)
     owner.produce(topic, 'x' * 100, 'y' * 100, 'z' * 100, 'w' * 5000)
@@ -85,6 +89,7 @@ def test_max_msgs_and_max_bytes(messages, owner):
     assert contents(owner.consume(topic, max_bytes=1)) == ['w' * 5000]  # alone, for else it would never be given
 
 
+@any_kafka
 def test_wait_ends_with_the_first_message(messages, owner):
     topic, got = messages.topic(owner), []
     assert owner.nothing(topic)

@@ -7,6 +7,9 @@ import pytest
 from lib import signer
 from lib.apic import PUBLIC, ok, refused
 from lib.mqs_api import MQS
+from lib.rest import any_kafka
+
+pytestmark = any_kafka
 
 PRODUCE = {'messages': [{'content': 'x', 'id': '1'}]}
 
