@@ -275,7 +275,7 @@ def test_a_kafka_client_joins(messages, owner):
             moved = int(kcat.stdout.readline())  # it has begun where the group has committed
             for m in got:
                 assert owner.ack(topic, [m], group) == ({'success': 0, 'fail': 1} if m['partition'] == moved else
-                                                 {'success': 1, 'fail': 0})
+                                                        {'success': 1, 'fail': 0})
             for partition in '01':
                 messages.kcat('-P', '-t', topic, '-p', partition, data=b'c\n')
             mine = owner.take(topic, 1, group, ack_wait=300)
