@@ -16,17 +16,22 @@ import re
 import shutil
 import subprocess
 import sys
-import tarfile
 import time
-import urllib.error
-import urllib.request
 
 import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 FRANZ, KFAKE, SARAMA = 'v1.22.2', 'v0.0.0-20260918054303-01f206a7e32c', 'v1.61.1'
 KADM, KMSG = 'v1.18.0', 'v1.15.0'
-CRATE = 'https://static.crates.io/crates/rdkafka-sys/rdkafka-sys-4.10.0+2.12.1.crate'
+CRATE = '4.10.0+2.12.1'  # of rdkafka-sys, which carries librdkafka with its tests
+CARGO = f'''[package]
+name = "suite"
+version = "0.0.0"
+[lib]
+path = "/dev/null"
+[dependencies]
+rdkafka-sys = "={CRATE}"
+'''
 # Scripts of librdkafka's tests: class, version (topics of 4.x are refused settings that the tests use).
 TOOLS = {'kafka-topics.sh': ('TopicCommand', '3.9.1'), 'kafka-acls.sh': ('AclCommand', '4.2.1')}
 POM = '''<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion><groupId>test</groupId>
@@ -167,18 +172,17 @@ def sarama(work, cache):
 
 
 def fetch_librdkafka(cache):
-    need('make', 'gcc', 'g++')
-    where = cache / ('librdkafka-' + CRATE.split('+')[1].removesuffix('.crate'))
+    need('cargo', 'make', 'gcc', 'g++')
+    where = cache / ('librdkafka-' + CRATE.split('+')[1])
     if where.exists():
         return where
     new = cache / 'librdkafka.new'
     shutil.rmtree(new, ignore_errors=True)
-    try:
-        with urllib.request.urlopen(CRATE, timeout=60) as answer, tarfile.open(fileobj=answer, mode='r|gz') as tar:
-            tar.extractall(new, filter='data') if hasattr(tarfile, 'data_filter') else tar.extractall(new)
-    except (urllib.error.URLError, OSError) as e:
-        raise NotFetched(f'crates.io does not answer: {e}') from e
-    source = next(new.iterdir()) / 'librdkafka'
+    new.mkdir(parents=True)
+    (new / 'Cargo.toml').write_text(CARGO, encoding='utf-8')
+    if run('cargo', 'vendor', '-q', 'crates', cwd=new, log=cache / 'cargo.log'):
+        raise NotFetched("cargo's registry does not answer")
+    source = new / 'crates/rdkafka-sys/librdkafka'
     admin = source / 'tests/0081-admin.c'
     # Kerberos has no settings here; another one of the broker serves as well. The scripts need no password.
     text = admin.read_text(encoding='utf-8')
