@@ -116,6 +116,7 @@ class Measured:
                 self.timed('Java, consume', RECORDS, self.java_consume, topic)
             self.drop(topic)
         topic = self.topic()
+        os.sync()  # what was measured before is not written back now
         line = self.java_produce(topic, '1', LATENCY_RECORDS, 20000)
         self.keep('Java, 20,000 records/s, p50 ms', float(re.search(r'(\d+) ms 50th', line)[1]))
         self.keep('Java, 20,000 records/s, p99 ms', float(re.search(r'(\d+) ms 99th', line)[1]))
