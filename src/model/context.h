@@ -49,8 +49,8 @@ struct model_settings {
 	struct str mqs_servers; /* bootstrap servers "host:port,host:port", for the control plane */
 	struct str mqs_client_servers; /* the same for applications */
 	bool mqs_client_ssl; /* applications find TLS there */
-	/* as librdkafka calls them; user may be empty */
 	struct str mqs_rest_address; /* of the REST interface, "https://host:port"; empty: there is none */
+	/* as librdkafka calls them; user may be empty */
 	struct str mqs_protocol, mqs_mechanism, mqs_user, mqs_password;
 	struct str mqs_ca_file; /* the authority that Kafka's certificate is checked against; may not exist */
 	int64_t mqs_max_partitions; /* per instance */

@@ -4,8 +4,6 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-#define MAX_ATTEMPTS 4
-
 /* The bits of the built-in groups are distinct powers of two. */
 #define COLUMNS                                                                                                        \
 	"SELECT u.id, u.name, u.domain_id, d.name, u.description, u.access_mode, u.email, u.areacode, u.phone,"        \
@@ -85,24 +83,6 @@ int iam_place_find(struct model *m, struct str domain_id, struct str id, struct 
 		*ret = (struct iam_place){store_str(rows, 0, m->arena), store_str(rows, 1, m->arena),
 					  store_str(rows, 2, m->arena), store_int(rows, 3)};
 	return store_done(&rows, &m->err);
-}
-
-int iam_write(struct model *m, int (*fn)(struct model *m, void *arg), void *arg)
-{
-	int rc = 0;
-
-	for (int i = 0; i < MAX_ATTEMPTS; i++) {
-		m->err = (struct err){0};
-		rc = store_begin(m->store, STORE_WRITE, &m->tx, &m->err);
-		if (rc == 0)
-			rc = fn(m, arg);
-		if (rc == 0)
-			rc = store_commit(&m->tx, &m->err);
-		store_rollback(&m->tx);
-		if (rc == 0 || !m->err.retriable)
-			break;
-	}
-	return rc;
 }
 
 struct iam_links *iam_links_self(struct model *m, const char *fmt, ...)

@@ -32,10 +32,6 @@ int iam_account_by_name(struct model *m, struct str name, struct str domain_id, 
 int iam_place_find(struct model *m, struct str domain_id, struct str id, struct str name, struct iam_place *ret,
 		   bool *ret_found);
 
-/* Runs fn in write transactions of its own, m->tx being NULL before and after, again when it lost against another
- * one. For operations without a transaction of the dispatcher's. */
-int iam_write(struct model *m, int (*fn)(struct model *m, void *arg), void *arg);
-
 /* "{management_url}{path}", for the field links.self. */
 struct iam_links *iam_links_self(struct model *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -6,6 +6,7 @@
 #include "model/iam/account.h"
 #include "model/iam/roles.h"
 #include "model/iam/token.h"
+#include "model/write.h"
 
 #define USE_INTERVAL_MS (60 * 1000) /* the last use of a key is written down once a minute */
 #define MAX_SECURITY_TOKEN 4096
@@ -190,7 +191,7 @@ static void note(struct model *m, struct key *key, bool right)
 	if (key->temporary || (right && key->failures == 0 && m->now_ms - key->last_use_ms < USE_INTERVAL_MS))
 		return;
 	store_rollback(&m->tx);
-	(void)iam_write(m, right ? note_use : note_failure, key);
+	(void)model_write(m, right ? note_use : note_failure, key);
 	m->err = (struct err){0};
 }
 

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/rnd.h"
 #include "model/iam/roles.h"
+#include "model/write.h"
 #include "sign/sign.h"
 
 #include <pthread.h>
@@ -113,12 +114,12 @@ static int check(struct model *m, const struct iam_login *login, struct str pass
 	bool right = sign_password_check(known ? a.password_hash : str_of(dummy), password);
 
 	if (!known || !right) {
-		rc = found ? iam_write(m, note_failure, &a) : 0;
+		rc = found ? model_write(m, note_failure, &a) : 0;
 		return rc ? rc : err_set(&m->err, ERR_401_WRONG_PASSWORD, NULL);
 	}
 	if (!a.enabled)
 		return err_set(&m->err, ERR_IAM_0082, "%.*s", STR_FMT(a.name));
-	rc = iam_write(m, note_success, &a);
+	rc = model_write(m, note_success, &a);
 	if (rc == 0)
 		*ret = a;
 	return rc;
@@ -230,5 +231,5 @@ int iam_password_change(struct model *m, struct str user_id, struct str original
 		return rc;
 	struct change c = {&account, password};
 
-	return iam_write(m, store_change, &c);
+	return model_write(m, store_change, &c);
 }

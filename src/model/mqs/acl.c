@@ -3,7 +3,7 @@
 
 #include "kafka/error.h"
 #include "model/mqs/cluster_priv.h"
-#include "model/mqs/write.h"
+#include "model/write.h"
 
 #define STEP 200
 #define WAIT_MS 5000
@@ -91,7 +91,7 @@ static int record_each(struct model *m, const struct entries *list, const char *
 {
 	struct recording recording = {list, sql};
 
-	return mqs_write(m, record, &recording);
+	return model_write(m, record, &recording);
 }
 
 static int fault(struct model *m, int code)
@@ -207,5 +207,5 @@ static int forget(struct model *m, void *arg)
 
 int acl_forget(struct model *m)
 {
-	return mqs_write(m, forget, NULL);
+	return model_write(m, forget, NULL);
 }

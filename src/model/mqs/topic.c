@@ -3,7 +3,7 @@
 
 #include "model/mqs/cluster.h"
 #include "model/mqs/policy.h"
-#include "model/mqs/write.h"
+#include "model/write.h"
 
 #define MS_PER_HOUR 3600000LL
 #define MAX_BATCH 100
@@ -134,7 +134,7 @@ static int drop_row(struct model *m, struct str name, struct str state)
 {
 	struct row row = {name, state};
 	struct err kept = m->err;
-	int rc = mqs_write(m, drop, &row);
+	int rc = model_write(m, drop, &row);
 
 	if (rc)
 		return rc;
@@ -260,7 +260,7 @@ static int record_made(struct model *m, void *arg)
 static int end_creation(struct model *m, const struct mqs_topic *in)
 {
 	struct mqs_topic copy = *in;
-	int rc = mqs_write(m, record_made, &copy);
+	int rc = model_write(m, record_made, &copy);
 
 	if (rc == 0)
 		publish(m);
@@ -281,7 +281,7 @@ int topic_create(struct model *m, struct str instance_id, const struct mqs_topic
 	if (rc == 0)
 		rc = cluster_ping(m);
 	if (rc == 0)
-		rc = mqs_write(m, record_new, &creation);
+		rc = model_write(m, record_new, &creation);
 	if (rc)
 		return rc;
 	rc = make(m, in);
@@ -365,7 +365,7 @@ static int settle(struct model *m, struct change *c, int64_t grow_to)
 		}
 		c->partitions = real.partitions;
 		if (rc == 0)
-			rc = mqs_write(m, record_settled, c);
+			rc = model_write(m, record_settled, c);
 	}
 	return rc;
 }
@@ -377,7 +377,7 @@ static void give_up(struct model *m, struct change *c)
 
 	c->partitions = c->t.partitions;
 	c->done = false;
-	mqs_write(m, record_settled, c);
+	model_write(m, record_settled, c);
 	m->err = kept;
 }
 
@@ -610,7 +610,7 @@ static int record_change(struct model *m, void *arg)
 static int update(struct model *m, struct str instance_id, const struct mqs_topic *in)
 {
 	struct change c = {.instance_id = instance_id, .in = in};
-	int rc = mqs_write(m, record_change, &c);
+	int rc = model_write(m, record_change, &c);
 
 	if (rc)
 		return rc;
@@ -652,7 +652,7 @@ static int record_deletion(struct model *m, void *arg)
 static int delete_one(struct model *m, struct str instance_id, struct str name)
 {
 	struct deletion deletion = {instance_id, name};
-	int rc = mqs_write(m, record_deletion, &deletion);
+	int rc = model_write(m, record_deletion, &deletion);
 
 	if (rc)
 		return rc;

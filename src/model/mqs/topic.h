@@ -11,7 +11,7 @@
  *
  * A topic is a row here and a topic of Kafka, and neither can be in the other's transaction: the row says first what
  * will be done, Kafka does it, the row says that it is done. Each of the two is a short transaction
- * (model/mqs/write.h), and none is open while Kafka is asked. What a crash left in between, topic_heal() ends.
+ * (model/write.h), and none is open while Kafka is asked. What a crash left in between, topic_heal() ends.
  *
  * States: creating, ready, changing (Kafka may not have the row's settings yet), deleting. Calls at the same time about
  * one topic do not wait for each other. Changes: the one recorded last wins, in the row and in Kafka. A change of a

@@ -6,7 +6,7 @@
 #include "json/json.h"
 #include "model/mqs/policy.h"
 #include "model/mqs/topic.h"
-#include "model/mqs/write.h"
+#include "model/write.h"
 
 #define MAX_TOPICS 1000
 #define MAX_MS 240000
@@ -296,7 +296,7 @@ static int read_file(struct model *m, struct str file, struct import *f)
 	f->n = f->topics && json_kind(f->topics) == JSON_ARRAY ? json_len(f->topics) : 0;
 	if (f->n == 0 || f->n > MAX_TOPICS)
 		return err_set(&m->err, ERR_MQS_00400062, "upload_file_name: 1 to %d topics are expected", MAX_TOPICS);
-	return mqs_write(m, read_entries, f);
+	return model_write(m, read_entries, f);
 }
 
 struct permission {
@@ -326,7 +326,7 @@ static int apply(struct model *m, struct str instance_id, struct entry *e)
 	} else {
 		rc = topic_create(m, instance_id, &e->in);
 	}
-	return rc || !e->policies.policies.n ? rc : mqs_write(m, permit, &permission);
+	return rc || !e->policies.policies.n ? rc : model_write(m, permit, &permission);
 }
 
 int topic_import(struct model *m, struct str instance_id, struct str file, bool merge, struct str prefix)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "model/mqs/write.h"
+#include "model/write.h"
 
 #include "base/clock.h"
 
-/* More than the dispatcher's: what has been asked of Kafka in between is dear. */
+/* More than the dispatcher's: what was asked of others before, Kafka or the derivation of a password, is dear. */
 #define MAX_ATTEMPTS 10
 #define MAX_MS 5000
 
-int mqs_write(struct model *m, int (*fn)(struct model *m, void *arg), void *arg)
+int model_write(struct model *m, int (*fn)(struct model *m, void *arg), void *arg)
 {
 	int64_t until = clock_mono_ms() + MAX_MS;
 	int rc = 0;
