@@ -97,6 +97,9 @@ void mqs_broker_close(struct mqs_broker *b)
 	if (b->housekeeping)
 		pthread_join(b->housekeeper, NULL);
 	b->housekeeping = false;
+	/* Who waits for the disk, and how he is told, goes with the server. */
+	if (b->store)
+		plog_store_quiet(b->store);
 	if (b->by_name) {
 		mqs_coord_close(b);
 		fetch_sessions_free(b);

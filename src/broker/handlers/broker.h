@@ -225,6 +225,7 @@ struct mqs_broker_options {
 	int32_t fetch_sessions_max;
 };
 
+struct marker_job;
 struct mqs_token;
 struct mqs_usage;
 
@@ -250,6 +251,7 @@ struct mqs_broker {
 	pthread_mutex_t coord;
 	struct group_coord *groups;
 	struct txn_coord *txns;
+	struct marker_job *markers; /* on their way; coord */
 	uv_timer_t coord_timer;
 	pthread_t housekeeper;
 	bool housekeeping;

@@ -126,6 +126,7 @@ void mqs_to_worker(struct mqs_request *rq, void (*fn)(struct mqs_request *rq))
 	struct mqs_server *s = rq->conn->server;
 
 	rq->work = fn;
+	mqs_server_hold(s, 1);
 	pthread_mutex_lock(&s->work_lock);
 	rq->work_next = NULL;
 	*s->work_end = rq;

@@ -144,6 +144,8 @@ uv_loop_t *mqs_loop_uv(struct mqs_loop *loop);
 struct plog_inbox *mqs_loop_inbox(struct mqs_loop *loop);
 /* Counts waiters under way: an orderly stop waits for them. The loop's thread. */
 void mqs_loop_hold(struct mqs_loop *loop, int by);
+/* The same for what may be answered on any loop. Any thread. */
+void mqs_server_hold(struct mqs_server *server, int by);
 
 /* Answers with a response struct of the request's API. Records in it are struct plog_read pointers (p) with their
  * bytes (n), given back by the server; slices in memory (plog_slice.memory) have to stay as long as the request's
