@@ -428,6 +428,7 @@ MQS_HANDLER(init_producer_id);
 MQS_HANDLER(add_partitions_to_txn);
 MQS_HANDLER(add_offsets_to_txn);
 MQS_HANDLER(end_txn);
+MQS_HANDLER(write_txn_markers);
 MQS_HANDLER(txn_offset_commit);
 MQS_HANDLER(describe_transactions);
 MQS_HANDLER(list_transactions);

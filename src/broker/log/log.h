@@ -232,6 +232,7 @@ struct plog_marker {
 	int64_t producer_id;
 	int16_t producer_epoch;
 	int32_t coordinator_epoch;
+	bool newer;                       /* an open transaction wants a newer epoch than its own (KIP-1228) */
 	bool commit;
 	int64_t now_ms;
 };
