@@ -108,7 +108,7 @@ static void take_over(struct rest_group *g, rd_kafka_topic_partition_t *p)
 	struct rest_part *part = part_of(g, p->partition);
 	int64_t offset = p->err || p->offset < 0 ? -1 : p->offset;
 
-	if (part->window.committed != offset)
+	if (!rest_window_own(&part->window, offset))
 		renew(g, part, p);
 	part->assigned = true;
 	part->paused = false;
