@@ -186,8 +186,12 @@ static size_t cuts_of(const struct kafka_fetch_res *res)
 	return n;
 }
 
-void mqs_answer(struct mqs_request *rq, const void *res)
+void mqs_answer(struct mqs_request *rq, void *res)
 {
+	if (rq->answering)
+		rq->answering(rq);
+	if (rq->throttle_ms > 0)
+		kafka_response_throttle(rq->head.api, rq->throttle_ms, res);
 	if (rq->head.key == KAFKA_API_FETCH && rq->head.version >= 4) {
 		rq->gather.cap = cuts_of(res);
 		rq->gather.v = ARENA_ARRAY(rq->arena, struct kafka_cut, rq->gather.cap);
