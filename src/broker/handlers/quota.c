@@ -164,6 +164,7 @@ static void who_of(struct mqs_request *rq, enum quota_kind kind, struct who *ret
 	ret->name = (struct str){ret->key, n < (int)sizeof(ret->key) ? (size_t)n : sizeof(ret->key) - 1};
 }
 
+/* Whoever answers on another thread may look meanwhile. */
 static int32_t slow_down(struct mqs_request *rq, int32_t pause)
 {
 	rq->throttle_ms = pause > rq->throttle_ms ? pause : rq->throttle_ms;

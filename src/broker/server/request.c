@@ -190,8 +190,10 @@ void mqs_answer(struct mqs_request *rq, void *res)
 {
 	if (rq->answering)
 		rq->answering(rq);
-	if (rq->throttle_ms > 0)
-		kafka_response_throttle(rq->head.api, rq->throttle_ms, res);
+	int32_t pause = atomic_load(&rq->throttle_ms);
+
+	if (pause > 0)
+		kafka_response_throttle(rq->head.api, pause, res);
 	if (rq->head.key == KAFKA_API_FETCH && rq->head.version >= 4) {
 		rq->gather.cap = cuts_of(res);
 		rq->gather.v = ARENA_ARRAY(rq->arena, struct kafka_cut, rq->gather.cap);

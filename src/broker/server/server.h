@@ -75,7 +75,7 @@ struct mqs_request {
 		struct mqs_request *rq); /* the connection has gone; on its loop. Must answer or let it be answered */
 	void (*answering)(
 		struct mqs_request *rq); /* before an answer, on whatever thread it is made; may set throttle_ms */
-	int32_t throttle_ms; /* the connection pauses for so long behind the answer, which says so */
+	_Atomic int32_t throttle_ms; /* the connection pauses for so long behind the answer, which says so */
 	int64_t started_us; /* monotonic */
 	bool last; /* the connection is closed behind the answer */
 
