@@ -177,24 +177,31 @@ def slow_disk(tmp_path, monkeypatch):
     return slow
 
 
-def test_what_waits_for_the_disk_is_answered(slow_disk):
-    """A commit of offsets, and a change of topics, that the broker has begun with when it is told to stop."""
+@pytest.mark.parametrize('what', ['groups', 'state'])
+def test_what_waits_for_the_disk_is_answered(slow_disk, what):
+    """A commit of offsets, or a new topic, that the broker has begun with when it is told to stop."""
     mqs = Mqs()
-    with Wire(mqs) as wire, Wire(mqs) as other:
+    with Wire(mqs) as wire:
         wire.create('t')
         assert wire.commit('g', 't', 1) == 'NONE'
-        slow_disk('__appia_')
-        wire.send('OffsetCommit', 8, group_id='g', member_id='', generation_id_or_member_epoch=-1, topics=[
-            {'name': 't', 'partitions': [{'partition_index': 0, 'committed_offset': 2, 'committed_metadata': ''}]}])
-        other.send('CreateTopics', 7, timeout_ms=10000, topics=[{'name': 'new', 'num_partitions': 1, 'replication_factor': 1}])
+        slow_disk('__appia_' + what)
+        if what == 'groups':
+            wire.send('OffsetCommit', 8, group_id='g', member_id='', generation_id_or_member_epoch=-1, topics=[
+                {'name': 't', 'partitions': [{'partition_index': 0, 'committed_offset': 2, 'committed_metadata': ''}]}])
+        else:
+            wire.send('CreateTopics', 7, timeout_ms=10000, topics=[{'name': 'new', 'num_partitions': 1, 'replication_factor': 1}])
         wait_for(slow_disk, 10, 'a flush')
         mqs.stop()
-        assert error(wire.receive('OffsetCommit', 8)['topics'][0]['partitions'][0]) == 'NONE'
-        assert error(other.receive('CreateTopics', 7)['topics'][0]) == 'NONE'
+        if what == 'groups':
+            assert error(wire.receive('OffsetCommit', 8)['topics'][0]['partitions'][0]) == 'NONE'
+        else:
+            assert error(wire.receive('CreateTopics', 7)['topics'][0]) == 'NONE'
     mqs.start()
     with Wire(mqs) as wire:
-        assert wire.committed('g', 't') == (2, '')
-        assert wire.produce('new', batch([b'x']))['error'] == 'NONE'
+        if what == 'groups':
+            assert wire.committed('g', 't') == (2, '')
+        else:
+            assert wire.produce('new', batch([b'x']))['error'] == 'NONE'
     mqs.stop()
     mqs.remove()
 
