@@ -219,6 +219,29 @@ def test_a_thousand_long_polls_of_one_connection(mqs):
         reset(s)
 
 
+def cpu_s(mqs):
+    with open(f'/proc/{mqs.process.pid}/stat', encoding='ascii') as f:
+        return sum(map(int, f.read().rpartition(')')[2].split()[11:13])) / os.sysconf('SC_CLK_TCK')
+
+
+def test_who_sends_no_more_costs_nothing(mqs):
+    n = 70  # answers that fill the buffers between, so that the broker stops reading
+    one_batch = FETCH_BIG.replace(struct.pack('>i', 50 << 20), struct.pack('>i', 1000))
+    s = connect(mqs.port)
+    s.sendall(one_batch * n)
+    s.shutdown(socket.SHUT_WR)
+    with Wire(mqs) as wire:
+        end = wire.call('ListOffsets', 4, replica_id=-1, isolation_level=0, topics=[
+            {'name': 'victim', 'partitions': [{'partition_index': 0, 'current_leader_epoch': -1, 'timestamp': -1}]}])
+        end = end['topics'][0]['partitions'][0]['offset']
+        before = cpu_s(mqs)
+        wire.call('Fetch', 4, replica_id=-1, max_wait_ms=2000, min_bytes=1, max_bytes=1000, isolation_level=0, topics=[
+            {'topic': 'victim', 'partitions': [{'partition': 0, 'fetch_offset': end, 'partition_max_bytes': 1000}]}])
+        assert cpu_s(mqs) - before < 1
+    assert ended(s)
+    s.close()
+
+
 def test_more_connections_than_allowed(mqs):
     wait(lambda: metric(mqs, 'connections') == 0)
     refused = metric(mqs, 'connections_refused_total')

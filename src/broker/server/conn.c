@@ -302,7 +302,7 @@ static void update(struct mqs_conn *c)
 {
 	bool muted = c->muted_until > 0;
 	int events = (c->parting || (readable(c) && !muted) ? UV_READABLE : 0) | (c->want_write ? UV_WRITABLE : 0) |
-		     UV_DISCONNECT;
+		     (c->half ? 0 : UV_DISCONNECT);
 
 	if (c->closing || events == c->events)
 		return;
@@ -395,9 +395,11 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 	if ((events & UV_READABLE) || (c->ssl && SSL_pending(c->ssl) > 0)) {
 		if (!receive(c))
 			mqs__conn_close(c);
-	} else if ((events & UV_DISCONNECT) && !(events & UV_WRITABLE)) {
-		/* The peer will send no more. With nothing under way the connection is over. */
-		if (!c->first || c->running)
+	} else if (events & UV_DISCONNECT) {
+		/* The peer will send no more, and as it is not read now, it is not known where that ends. Who waits for
+		 * records has gone; any other is read on when there is room. The event would come again at once. */
+		c->half = true;
+		if (c->running)
 			mqs__conn_close(c);
 	}
 	mqs__conn_go(c);

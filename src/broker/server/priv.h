@@ -33,6 +33,7 @@ struct mqs_conn {
 	unsigned refs, handles;
 	int events;
 	bool closing, want_write, starved, pumping, tls_ready;
+	bool half; /* the peer sends no more; what it has sent is still to be read */
 	bool parting; /* all is said; waits for the peer to close */
 	SSL *ssl;
 	char *frame; /* a long request under way */
