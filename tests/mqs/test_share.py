@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Share groups (KIP-932): what a group has in hand, gives back and is done with, also over restarts."""
 import hashlib
+import random
 import time
 
 import pytest
@@ -25,12 +26,11 @@ class Share:
     def __exit__(self, *_):
         self.wire.socket.close()
 
-    def heartbeat(self, epoch=None):
-        """Until the member has partitions."""
-        end = time.monotonic() + 20
+    def heartbeat(self):
+        """Joins, or joins again, until the member has partitions: [{topic_id, partitions}]."""
+        end, self.beats = time.monotonic() + 20, 0
         while True:
-            first = epoch == 0 or self.beats == 0
-            names = {'subscribed_topic_names': list(self.topics)} if first else {}
+            names = {} if self.beats else {'subscribed_topic_names': list(self.topics)}
             answer = self.wire.call('ShareGroupHeartbeat', 1, group_id=self.group, member_id=self.member,
                                     member_epoch=self.beats, **names)
             assert error(answer) == 'NONE' and time.monotonic() < end, answer
@@ -158,10 +158,10 @@ def test_acknowledging_with_a_fetch(mqs, wire):
                       [(2, 3, [1]), (3, 4, [1])]):
             row = a.fetch(topic, acks=wrong, wait=0)
             assert errors()[row['acknowledge_error_code']] == 'INVALID_REQUEST', wrong
-        # Ending a session acknowledges, and gives back the rest as if it had not been delivered.
+        # Ending a session acknowledges, and gives back the rest.
         row = a.fetch(topic, acks=[(2, 2, [ACCEPT])], epoch=-1)
         assert row['acknowledge_error_code'] == 0 and not row['acquired_records']
-        assert a.take(topic) == [(3, 3, 2), (4, 7, 1)]
+        assert a.take(topic) == [(3, 3, 3), (4, 7, 2)]
         assert offsets(wire, 'g-s-along', 's-along')[0] == 3
 
 
@@ -193,16 +193,25 @@ def test_a_connection_that_ends_gives_back(mqs, wire):
         assert a.take(topic) == [(0, 2, 1)]
         a.wire.socket.close()
         with Share(mqs, 'g-s-gone', ['s-gone'], 'b') as b:
-            assert b.take(topic) == [(0, 2, 1)]
+            assert b.take(topic) == [(0, 2, 2)]
 
 
 def test_too_many_deliveries(mqs, wire):
-    topic = fill(wire, 's-poison', 2)
+    topic = fill(wire, 's-poison', 4)
     with Share(mqs, 'g-s-poison', ['s-poison']) as a:
-        for n in range(1, 6):
-            assert a.take(topic) == [(0, 1, n)]
-            assert a.acknowledge(topic, (0, 0, [RELEASE]), (1, 1, [RELEASE if n < 5 else ACCEPT])) == 'NONE'
-        assert offsets(wire, 'g-s-poison', 's-poison') == (2, 0)
+        for n in range(1, 4):
+            assert a.take(topic) == [(0, 3, n)]
+            assert a.acknowledge(topic, (0, 3, [RELEASE])) == 'NONE'
+        # From here on ever fewer, to save the neighbours of what nobody can digest.
+        assert a.take() == [(0, 1, 4)]
+        assert a.acknowledge(topic, (0, 1, [RELEASE])) == 'NONE'
+        assert a.take() == [(0, 0, 5)]
+        assert a.acknowledge(topic, (0, 0, [RELEASE])) == 'NONE'
+        assert offsets(wire, 'g-s-poison', 's-poison') == (1, 3)
+        assert a.take() == [(1, 1, 5)]
+        assert a.take() == [(2, 2, 4)] and a.take() == [(3, 3, 4)]
+        assert a.acknowledge(topic, (1, 3, [ACCEPT])) == 'NONE'
+        assert offsets(wire, 'g-s-poison', 's-poison') == (4, 0)
         assert a.fetch(wait=0) is None
 
 
@@ -228,10 +237,10 @@ def test_renewing(mqs, wire):
     topic = fill(wire, 's-renew', 2)
     with Share(mqs, 'g-s-renew', ['s-renew']) as a:
         assert a.take(topic) == [(0, 1, 1)]
-        answer = a.call('ShareFetch', topic, acks=[(0, 1, [RENEW])], is_renew_ack=True)
+        answer = a.call('ShareFetch', topic, acks=[(0, 1, [RENEW])], is_renew_ack=True, max_bytes=0)
         assert error(answer) == 'NONE' and answer['acquisition_lock_timeout_ms'] == 30000
         assert answer['responses'][0]['partitions'][0]['acknowledge_error_code'] == 0
-        assert error(a.call('ShareFetch', topic, acks=[(0, 1, [RENEW])], is_renew_ack=True, max_records=1)) == 'INVALID_REQUEST'
+        assert error(a.call('ShareFetch', topic, acks=[(0, 1, [RENEW])], is_renew_ack=True, max_bytes=0, max_records=1)) == 'INVALID_REQUEST'
         assert a.acknowledge(topic, (0, 1, [RENEW])) == 'INVALID_REQUEST'
         assert a.acknowledge(topic, (0, 1, [ACCEPT])) == 'NONE'
 
@@ -279,8 +288,13 @@ def test_transactions(mqs, wire):
     pid, epoch = wire.producer('s-txn-id')
 
     def transaction(commit, n, sequence):
-        wire.call('AddPartitionsToTxn', 3, v3_and_below_transactional_id='s-txn-id', v3_and_below_producer_id=pid,
-                  v3_and_below_producer_epoch=epoch, v3_and_below_topics=[{'name': 's-txn', 'partitions': [0]}])
+        added = None
+        while added in (None, 'CONCURRENT_TRANSACTIONS'):
+            answer = wire.call('AddPartitionsToTxn', 3, v3_and_below_transactional_id='s-txn-id', v3_and_below_producer_id=pid,
+                               v3_and_below_producer_epoch=epoch,
+                               v3_and_below_topics=[{'name': 's-txn', 'partitions': [0]}])
+            row = answer['results_by_topic_v3_and_below'][0]['results_by_partition'][0]
+            added = errors()[row['partition_error_code']]
         rows = batch([b'x'] * n, producer=(pid, epoch), sequence=sequence, transactional=True)
         assert wire.produce('s-txn', rows, transaction='s-txn-id')['error'] == 'NONE'
         answer = wire.call('EndTxn', 3, transactional_id='s-txn-id', producer_id=pid, producer_epoch=epoch, committed=commit)
@@ -351,7 +365,7 @@ def test_offsets_of_groups(mqs, wire):
     def delete(name='s-offsets'):
         answer = wire.call('DeleteShareGroupOffsets', 0, group_id=group, topics=[{'topic_name': name}])
         return error(answer) if answer['error_code'] else error(answer['responses'][0])
-    assert alter(1) == delete() == 'GROUP_ID_NOT_FOUND'
+    assert delete() == 'GROUP_ID_NOT_FOUND'
     with Share(mqs, group, ['s-offsets']) as a:
         assert offsets(wire, group, 's-offsets')[0] == -1
         assert a.take(topic) == [(0, 9, 1)]
@@ -373,11 +387,9 @@ def test_offsets_of_groups(mqs, wire):
 def test_assignments(mqs, wire):
     wire.create('s-spread', partitions=4)
     with Share(mqs, 'g-s-spread', ['s-spread'], 'a') as a:
-        assert a.heartbeat(0)[0]['partitions'] == [0, 1, 2, 3]
+        assert a.heartbeat()[0]['partitions'] == [0, 1, 2, 3]
         members = [a] + [Share(mqs, 'g-s-spread', ['s-spread'], f'b{i}') for i in range(5)]
-        for m in members:
-            m.beats = 0
-        got = [m.heartbeat(0)[0]['partitions'] for m in members]
+        got = [m.heartbeat()[0]['partitions'] for m in members]
         assert {p for g in got for p in g} == {0, 1, 2, 3} and all(len(g) in (1, 2) for g in got)
         for m in members[1:]:
             m.wire.socket.close()
@@ -404,48 +416,122 @@ def login(broker, name):
     return w
 
 
-def test_rights():
+@pytest.fixture
+def own():
     broker = Mqs(published=[app('root')])
-    try:
-        with Wire(broker) as w:
-            topic = w.create('s-rights')
-            w.produce('s-rights', batch([b'x']))
-            settings(w, 'g', share_auto_offset_reset='earliest')
+    yield broker
+    broker.stop()
+    broker.remove()
 
-            def acl(resource, name, op):
-                answer = w.call('CreateAcls', 3, creations=[{
-                    'resource_type': resource, 'resource_name': name, 'resource_pattern_type': 3, 'principal': 'User:two',
-                    'host': '*', 'operation': op, 'permission_type': 3}])
-                assert error(answer['results'][0]) == 'NONE'
-            assert w.call('AlterUserScramCredentials', 0, deletions=[], upsertions=[
-                {'name': 'two', 'mechanism': 1, 'iterations': 4096, 'salt': b'salt', 'salted_password': hashlib.pbkdf2_hmac('sha256', b'secret', b'salt', 4096)}])
-            with login(broker, 'two') as two:
-                def beat():
-                    return error(two.call('ShareGroupHeartbeat', 1, group_id='g', member_id='m', member_epoch=0,
-                                          subscribed_topic_names=['s-rights']))
 
-                def fetch(epoch=0):
-                    return two.call('ShareFetch', 1, group_id='g', member_id='m', share_session_epoch=epoch, max_wait_ms=0,
-                                    max_bytes=1000, max_records=10, batch_size=10, topics=[
-                                        {'topic_id': topic, 'partitions': [{'partition_index': 0}]}])
-                assert beat() == 'GROUP_AUTHORIZATION_FAILED'
-                assert error(fetch()) == 'GROUP_AUTHORIZATION_FAILED'
-                assert error(two.call('ShareAcknowledge', 1, group_id='g', member_id='m')) == 'GROUP_AUTHORIZATION_FAILED'
-                for name in ('ShareGroupDescribe', 'DescribeShareGroupOffsets'):
-                    rows = {'group_ids': ['g']} if name == 'ShareGroupDescribe' else {'groups': [{'group_id': 'g', 'topics': None}]}
-                    assert error(two.call(name, 1, **rows)['groups'][0]) == 'GROUP_AUTHORIZATION_FAILED'
-                for name in ('AlterShareGroupOffsets', 'DeleteShareGroupOffsets'):
-                    assert error(two.call(name, 0, group_id='g')) == 'GROUP_AUTHORIZATION_FAILED'
-                acl(3, 'g', 3)
-                assert beat() == 'TOPIC_AUTHORIZATION_FAILED'
-                acl(2, 's-rights', 8)
-                assert beat() == 'NONE'
-                row = fetch()['responses'][0]['partitions'][0]
-                assert error(row) == 'TOPIC_AUTHORIZATION_FAILED' and not row['records']
-                acl(2, 's-rights', 3)
-                end = time.monotonic() + 10
-                while not fetch()['responses'][0]['partitions'][0]['acquired_records']:
-                    assert time.monotonic() < end
-    finally:
-        broker.stop()
-        broker.remove()
+def test_killed(own):
+    """What was acknowledged is not delivered again, what was not is: over kill -9, whatever was under way."""
+    done, left, chance = set(), set(range(3000)), random.Random(932)
+    with Wire(own) as w:
+        topic = fill(w, 's-kill', *[100] * 30)
+    for number in range(6):
+        with Share(own, 'g-s-kill', ['s-kill'], f'm{number}') as a:
+            held = []
+            while len(held) < 700:
+                held += [o for first, last, _ in a.take(topic, limit=100) for o in range(first, last + 1)]
+            # Nothing that an answer said was done with.
+            assert not done & set(held) and len(held) == len(set(held))
+            chance.shuffle(held)
+            for o in held[:250]:
+                assert a.acknowledge(topic, (o, o, [ACCEPT])) == 'NONE'
+                done.add(o)
+            # These may be in time or not.
+            for i, o in enumerate(held[250:300]):
+                a.wire.send('ShareAcknowledge', 2, group_id='g-s-kill', member_id=a.member, share_session_epoch=a.epoch + i,
+                            topics=[{'topic_id': topic, 'partitions': [{'partition_index': 0, 'acknowledgement_batches': [
+                                {'first_offset': o, 'last_offset': o, 'acknowledge_types': [ACCEPT]}]}]}])
+                left.discard(o)
+            own.kill()
+        own.start()
+    left -= done
+    with Share(own, 'g-s-kill', ['s-kill'], 'last') as a:
+        got = set()
+        while not left <= got:
+            for first, last, _ in a.take(topic, limit=100):
+                got |= set(range(first, last + 1))
+                assert a.acknowledge(topic, (first, last, [ACCEPT])) == 'NONE'
+        assert not got & done
+    with Wire(own) as w:
+        assert offsets(w, 'g-s-kill', 's-kill') == (3000, 0)
+
+
+def test_restarted(own):
+    """Counts of deliveries, start offsets and settings are there again; so are members."""
+    with Wire(own) as w:
+        topic = fill(w, 's-again', 5)
+        assert settings(w, 'g-s-again', share_isolation_level='read_committed', share_record_lock_duration_ms='20000') == 'NONE'
+        other = w.create('s-latest')
+        w.produce('s-latest', batch([b'x']))
+    with Share(own, 'g-s-again', ['s-again'], 'a') as a, Share(own, 'g-latest', ['s-latest'], 'b') as b:
+        while b.epoch < 3:
+            b.fetch(other if not b.epoch else None, wait=100)
+        assert a.take(topic) == [(0, 4, 1)]
+        assert a.acknowledge(topic, (1, 1, [ACCEPT]), (3, 3, [RELEASE])) == 'NONE'
+        own.kill()
+    own.start()
+    with Wire(own) as w:
+        w.produce('s-latest', batch([b'y']))
+        assert offsets(w, 'g-s-again', 's-again') == (0, 4)
+        rows = w.call('DescribeConfigs', 4, resources=[{'resource_type': 32, 'resource_name': 'g-s-again',
+                                                        'configuration_keys': None}])['results'][0]['configs']
+        values = {r['name']: (r['value'], r['config_source'] == 8) for r in rows if r['name'].startswith('share.')}
+        assert values == {'share.session.timeout.ms': ('45000', False), 'share.heartbeat.interval.ms': ('5000', False),
+                          'share.record.lock.duration.ms': ('20000', True), 'share.isolation.level': ('read_committed', True),
+                          'share.auto.offset.reset': ('earliest', True)}
+        members = w.call('ShareGroupDescribe', 1, group_ids=['g-s-again'])['groups'][0]['members']
+        assert [m['member_id'] for m in members] == ['a']
+    with Share(own, 'g-s-again', ['s-again'], 'a') as a, Share(own, 'g-latest', ['s-latest'], 'b') as b:
+        assert a.take(topic) == [(0, 0, 2), (2, 4, 2)]
+        # What came while it was down counts as new.
+        assert b.take(other) == [(1, 1, 1)]
+    with Wire(own) as w:
+        assert error(w.call('DeleteTopics', 6, topics=[{'name': 's-again', 'topic_id': bytes(16)}], timeout_ms=5000)['responses'][0]) == 'NONE'
+        answer = w.call('DescribeShareGroupOffsets', 1, groups=[{'group_id': 'g-s-again', 'topics': None}])['groups'][0]
+        assert answer['topics'] == []
+
+
+def test_rights(own):
+    with Wire(own) as w:
+        topic = w.create('s-rights')
+        w.produce('s-rights', batch([b'x']))
+        settings(w, 'g', share_auto_offset_reset='earliest')
+
+        def acl(resource, name, op):
+            answer = w.call('CreateAcls', 3, creations=[{
+                'resource_type': resource, 'resource_name': name, 'resource_pattern_type': 3, 'principal': 'User:two',
+                'host': '*', 'operation': op, 'permission_type': 3}])
+            assert error(answer['results'][0]) == 'NONE'
+        assert w.call('AlterUserScramCredentials', 0, deletions=[], upsertions=[
+            {'name': 'two', 'mechanism': 1, 'iterations': 4096, 'salt': b'salt', 'salted_password': hashlib.pbkdf2_hmac('sha256', b'secret', b'salt', 4096)}])
+        with login(own, 'two') as two:
+            def beat():
+                return error(two.call('ShareGroupHeartbeat', 1, group_id='g', member_id='m', member_epoch=0,
+                                      subscribed_topic_names=['s-rights']))
+
+            def fetch(epoch=0):
+                return two.call('ShareFetch', 1, group_id='g', member_id='m', share_session_epoch=epoch, max_wait_ms=0,
+                                max_bytes=1000, max_records=10, batch_size=10, topics=[
+                                    {'topic_id': topic, 'partitions': [{'partition_index': 0}]}])
+            assert beat() == 'GROUP_AUTHORIZATION_FAILED'
+            assert error(fetch()) == 'GROUP_AUTHORIZATION_FAILED'
+            assert error(two.call('ShareAcknowledge', 1, group_id='g', member_id='m')) == 'GROUP_AUTHORIZATION_FAILED'
+            for name in ('ShareGroupDescribe', 'DescribeShareGroupOffsets'):
+                rows = {'group_ids': ['g']} if name == 'ShareGroupDescribe' else {'groups': [{'group_id': 'g', 'topics': None}]}
+                assert error(two.call(name, 1, **rows)['groups'][0]) == 'GROUP_AUTHORIZATION_FAILED'
+            for name in ('AlterShareGroupOffsets', 'DeleteShareGroupOffsets'):
+                assert error(two.call(name, 0, group_id='g')) == 'GROUP_AUTHORIZATION_FAILED'
+            acl(3, 'g', 3)
+            assert beat() == 'TOPIC_AUTHORIZATION_FAILED'
+            acl(2, 's-rights', 8)
+            assert beat() == 'NONE'
+            row = fetch()['responses'][0]['partitions'][0]
+            assert error(row) == 'TOPIC_AUTHORIZATION_FAILED' and not row['records']
+            acl(2, 's-rights', 3)
+            end = time.monotonic() + 10
+            while not fetch()['responses'][0]['partitions'][0]['acquired_records']:
+                assert time.monotonic() < end

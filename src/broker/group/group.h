@@ -215,6 +215,8 @@ void group_consumer_heartbeat(struct group_coord *g, const struct group_consumer
  * by the first member, and never change to or from another type. */
 void group_share_heartbeat(struct group_coord *g, const struct group_consumer_heartbeat *in, uint64_t token,
 			   int64_t now_ms);
+/* Makes an empty share group where there is none of that name. False when that is one too many. */
+bool group_share_make(struct group_coord *g, struct str group_id, int64_t now_ms);
 /* Whether there is such a share group. */
 bool group_is_share(struct group_coord *g, struct str group_id, bool *ret_empty);
 

@@ -292,6 +292,23 @@ void group_share_describe(struct group_coord *g, struct str group_id, struct are
 	group__describe(g, group_id, GROUP_SHARE, a, ret);
 }
 
+bool group_share_make(struct group_coord *g, struct str group_id, int64_t now_ms)
+{
+	struct group *gr = group__find(g, group_id);
+
+	if (gr)
+		return true;
+	gr = group__make(g, group_id, GROUP_SHARE, now_ms);
+	if (!gr)
+		return false;
+	g->now_ms = now_ms;
+	group__set_str(&gr->protocol_type, STR("share"));
+	group__set_str(&gr->assignor, STR("simple"));
+	group__touch(g, gr);
+	group__pump(g);
+	return true;
+}
+
 bool group_is_share(struct group_coord *g, struct str group_id, bool *ret_empty)
 {
 	const struct group *gr = group__find(g, group_id);

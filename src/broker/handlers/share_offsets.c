@@ -134,7 +134,8 @@ void mqs_handle_describe_share_group_offsets(struct mqs_request *rq)
 
 /* ---- changes ---- */
 
-static int16_t may_change(struct mqs_request *rq, struct str group, int operation)
+/* make: where there is no group of that name. */
+static int16_t may_change(struct mqs_request *rq, struct str group, int operation, bool make)
 {
 	struct mqs_broker *b = mqs_broker(rq);
 	bool empty;
@@ -146,6 +147,8 @@ static int16_t may_change(struct mqs_request *rq, struct str group, int operatio
 	/* Members whose session has just ended are not in the way. */
 	if (group_deadline(b->groups) <= mqs_now())
 		group_tick(b->groups, mqs_now());
+	if (make && !group_share_make(b->groups, group, mqs_now()))
+		return KAFKA_ERR_COORDINATOR_NOT_AVAILABLE;
 	if (!group_is_share(b->groups, group, &empty))
 		return KAFKA_ERR_GROUP_ID_NOT_FOUND;
 	return empty ? 0 : KAFKA_ERR_NON_EMPTY_GROUP;
@@ -220,7 +223,7 @@ void mqs_handle_alter_share_group_offsets(struct mqs_request *rq)
 	call->res = res;
 	res->responses.n = 0;
 	pthread_mutex_lock(&b->coord);
-	res->error_code = may_change(rq, in->group_id, OP_READ);
+	res->error_code = may_change(rq, in->group_id, OP_READ, true);
 	if (res->error_code == 0)
 		alter_all(rq, res);
 	if (res->error_code == 0)
@@ -273,7 +276,7 @@ void mqs_handle_delete_share_group_offsets(struct mqs_request *rq)
 	call->res = res;
 	res->responses.n = 0;
 	pthread_mutex_lock(&b->coord);
-	res->error_code = may_change(rq, in->group_id, OP_DELETE);
+	res->error_code = may_change(rq, in->group_id, OP_DELETE, false);
 	if (res->error_code == 0)
 		delete_all(rq, res);
 	if (res->error_code == 0)

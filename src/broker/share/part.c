@@ -277,8 +277,25 @@ static void take(struct taking *t, struct run *r)
 	note(t, r->first, r->last, r->count);
 }
 
-/* What is known of the range: the free runs of it. */
-static void take_known(struct taking *t, int64_t first, int64_t last, bool hidden)
+/* How much of a run is given at once. What was given back often goes in ever smaller pieces and alone, in the end one
+ * by one: so that a record that nobody can digest does not take its neighbours with it. */
+static int64_t portion(const struct taking *t, const struct run *r)
+{
+	int most = t->c->cfg.deliveries_max, from = (most + 1) / 2 > 2 ? (most + 1) / 2 : 2;
+	int64_t n = r->last + 1 - r->first;
+
+	if (r->count < from)
+		return n;
+	if (t->n)
+		return 0;
+	n = r->count >= most - 1 ? 1 : n >> (r->count - from + 1);
+	if (t->in->exact && n > t->left)
+		n = t->left;
+	return n > 0 ? n : 1;
+}
+
+/* What is known of the range: the free runs of it. False when that was all for now. */
+static bool take_known(struct taking *t, int64_t first, int64_t last, bool hidden)
 {
 	struct share_part *p = t->p;
 
@@ -291,12 +308,22 @@ static void take_known(struct taking *t, int64_t first, int64_t last, bool hidde
 			set_state(t->c, &p->v[i], RUN_ARCHIVED);
 			continue;
 		}
+		int64_t n = portion(t, &p->v[i]);
+
+		if (n == 0)
+			return false;
+		if (n <= p->v[i].last - p->v[i].first || p->v[i].count >= t->c->cfg.deliveries_max - 1) {
+			split(p, p->v[i].first + n);
+			take(t, &p->v[i]);
+			return false;
+		}
 		if (t->in->exact && t->left <= 0)
-			return;
+			return false;
 		if (t->in->exact && p->v[i].last + 1 - p->v[i].first > t->left)
 			split(p, p->v[i].first + t->left);
 		take(t, &p->v[i]);
 	}
+	return true;
 }
 
 /* What nobody has looked at yet. False when no more fits. */
@@ -346,8 +373,8 @@ size_t share_acquire(struct share_coord *c, const struct share_acquire *in, stru
 			continue;
 		known = known < b->last ? known : b->last;
 		t.fresh = t.n && t.v[t.n - 1].last + 1 - t.v[t.n - 1].first >= in->batch_size;
-		if (first <= known)
-			take_known(&t, first, known, b->hidden);
+		if (first <= known && !take_known(&t, first, known, b->hidden))
+			break;
 		/* A run never begins in the middle of the unknown: somebody else was here, or moved the start. */
 		if (b->last >= t.p->end && first <= t.p->end && (t.left > 0 || b->hidden || !in->exact) &&
 		    !take_new(&t, b->last, b->hidden))
@@ -387,24 +414,19 @@ void share__part_due(struct share_coord *c, struct share_part *p, int64_t now_ms
 	changed(c, p);
 }
 
-/* Its session ended: as if it had never got them. */
-void share__release(struct share_coord *c, struct share_part *p, struct str member, int64_t now_ms)
+void share__release(struct share_coord *c, struct share_part *p, struct str member)
 {
 	struct owner *o = map_get(c->owners, member);
 	bool any = false;
 
-	(void)now_ms;
-	for (size_t i = 0; o && i < p->n; i++)
-		if (p->v[i].owner == o) {
-			/* o may go with its last run */
-			bool last = o->runs == 1;
-
-			set_state(c, &p->v[i], RUN_AVAILABLE);
-			p->v[i].count -= p->v[i].count > 0;
-			any = true;
-			if (last)
-				break;
-		}
+	for (size_t i = 0; o && i < p->n; i++) {
+		if (p->v[i].owner != o)
+			continue;
+		if (o->runs == 1) /* it goes with its last run */
+			o = NULL;
+		give_up(c, &p->v[i]);
+		any = true;
+	}
 	if (any)
 		changed(c, p);
 }

@@ -117,13 +117,13 @@ int16_t share_session(struct share_coord *c, const struct share_session_req *in,
 	return COORD_OK;
 }
 
-static void end(struct share_coord *c, struct session *s, int64_t now_ms)
+static void end(struct share_coord *c, struct session *s)
 {
 	for (size_t i = 0; i < s->n; i++) {
 		struct share_part *p = share__find(c, s->group, &s->v[i]);
 
 		if (p)
-			share__release(c, p, s->member, now_ms);
+			share__release(c, p, s->member);
 	}
 	share__session_free(c, s);
 }
@@ -133,7 +133,7 @@ void share_session_end(struct share_coord *c, struct str group, struct str membe
 	struct session *s = find(c, group, member);
 
 	if (s)
-		end(c, s, now_ms);
+		end(c, s);
 	share__pump(c, now_ms);
 }
 
@@ -143,6 +143,6 @@ void share_conn_gone(struct share_coord *c, uint64_t conn, int64_t now_ms)
 
 	for (size_t at = 0; map_next(c->sessions, &at, NULL, &v);)
 		if (((struct session *)v)->conn == conn)
-			end(c, v, now_ms);
+			end(c, v);
 	share__pump(c, now_ms);
 }

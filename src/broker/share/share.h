@@ -148,7 +148,7 @@ struct share_session_req {
  * has, in the arena, beginning with another one each time. Returns COORD_OK or the code of the whole. */
 int16_t share_session(struct share_coord *c, const struct share_session_req *in, struct arena *a,
 		      const struct share_tp **ret, size_t *ret_n);
-/* Ends a session: what the member holds in its partitions is available again, as if it had not been delivered. */
+/* Ends a session: what the member holds in its partitions is available again. */
 void share_session_end(struct share_coord *c, struct str group, struct str member, int64_t now_ms);
 void share_conn_gone(struct share_coord *c, uint64_t conn, int64_t now_ms);
 

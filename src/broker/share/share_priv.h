@@ -83,7 +83,8 @@ struct share_part *share__make(struct share_coord *c, struct str group, const st
 void share__part_free(struct share_coord *c, struct share_part *p);
 /* Removes, its record too. */
 void share__part_drop(struct share_coord *c, struct share_part *p);
-void share__release(struct share_coord *c, struct share_part *p, struct str member, int64_t now_ms);
+/* What the member holds is available again. */
+void share__release(struct share_coord *c, struct share_part *p, struct str member);
 void share__part_due(struct share_coord *c, struct share_part *p, int64_t now_ms);
 /* A run at the end, while records are read back. */
 void share__part_append(struct share_coord *c, struct share_part *p, int64_t n, enum run_state state, int16_t count);
