@@ -175,11 +175,15 @@ static void on_altered(struct mqs_call *call, bool ok)
 static int16_t alter(struct mqs_broker *b, struct str group, struct mqs_topic *t, int32_t index, int64_t start)
 {
 	struct share_tp tp = share_tp_of(t->id, index);
+	struct mqs_part *part = mqs_part_of(t, index);
+	struct plog_info info;
 
-	if (!mqs_part_of(t, index))
+	if (!part)
 		return KAFKA_ERR_UNKNOWN_TOPIC_OR_PARTITION;
 	if (start < 0)
 		return KAFKA_ERR_INVALID_REQUEST;
+	plog_info(part->log, &info);
+	start = start < info.end ? start : info.end;
 	return share_alter(b->share, group, &tp, start, mqs_now()) ? 0 : KAFKA_ERR_COORDINATOR_NOT_AVAILABLE;
 }
 
