@@ -407,6 +407,13 @@ def test_trimmed_log(mqs, wire):
         assert a.acknowledge(topic, (0, 3, [ACCEPT])) == 'NONE'
 
 
+# ---- Apache Kafka's client
+
+@pytest.mark.parametrize('name', ['implicit', 'explicit', 'renew', 'closing', 'transactions', 'administration'])
+def test_java(mqs, java, name):
+    java.run('ShareScenarios', name, mqs.address)
+
+
 # ---- this broker's own
 
 def login(broker, name):
