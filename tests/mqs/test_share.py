@@ -240,7 +240,8 @@ def test_renewing(mqs, wire):
         answer = a.call('ShareFetch', topic, acks=[(0, 1, [RENEW])], is_renew_ack=True, max_bytes=0)
         assert error(answer) == 'NONE' and answer['acquisition_lock_timeout_ms'] == 30000
         assert answer['responses'][0]['partitions'][0]['acknowledge_error_code'] == 0
-        assert error(a.call('ShareFetch', topic, acks=[(0, 1, [RENEW])], is_renew_ack=True, max_bytes=0, max_records=1)) == 'INVALID_REQUEST'
+        answer = a.call('ShareFetch', topic, acks=[(0, 1, [RENEW])], is_renew_ack=True, max_bytes=0, max_records=1)
+        assert error(answer) == 'INVALID_REQUEST'
         assert a.acknowledge(topic, (0, 1, [RENEW])) == 'INVALID_REQUEST'
         assert a.acknowledge(topic, (0, 1, [ACCEPT])) == 'NONE'
 
@@ -497,7 +498,8 @@ def test_restarted(own):
         # What came while it was down counts as new.
         assert b.take(other) == [(1, 1, 1)]
     with Wire(own) as w:
-        assert error(w.call('DeleteTopics', 6, topics=[{'name': 's-again', 'topic_id': bytes(16)}], timeout_ms=5000)['responses'][0]) == 'NONE'
+        answer = w.call('DeleteTopics', 6, topics=[{'name': 's-again', 'topic_id': bytes(16)}], timeout_ms=5000)
+        assert error(answer['responses'][0]) == 'NONE'
         answer = w.call('DescribeShareGroupOffsets', 1, groups=[{'group_id': 'g-s-again', 'topics': None}])['groups'][0]
         assert answer['topics'] == []
 
@@ -514,7 +516,8 @@ def test_rights(own):
                 'host': '*', 'operation': op, 'permission_type': 3}])
             assert error(answer['results'][0]) == 'NONE'
         assert w.call('AlterUserScramCredentials', 0, deletions=[], upsertions=[
-            {'name': 'two', 'mechanism': 1, 'iterations': 4096, 'salt': b'salt', 'salted_password': hashlib.pbkdf2_hmac('sha256', b'secret', b'salt', 4096)}])
+            {'name': 'two', 'mechanism': 1, 'iterations': 4096, 'salt': b'salt',
+             'salted_password': hashlib.pbkdf2_hmac('sha256', b'secret', b'salt', 4096)}])
         with login(own, 'two') as two:
             def beat():
                 return error(two.call('ShareGroupHeartbeat', 1, group_id='g', member_id='m', member_epoch=0,
