@@ -165,6 +165,18 @@ def test_acknowledging_with_a_fetch(mqs, wire):
         assert offsets(wire, 'g-s-along', 's-along')[0] == 3
 
 
+def test_forgetting(mqs, wire):
+    """What is acknowledged and forgotten by one request is not fetched by it."""
+    topic = fill(wire, 's-forget', 2, 2)
+    with Share(mqs, 'g-s-forget', ['s-forget']) as a:
+        assert a.take(topic, limit=2) == [(0, 1, 1)]
+        row = a.fetch(topic, acks=[(0, 1, [ACCEPT])], wait=200, forgotten_topics_data=[{'topic_id': topic, 'partitions': [0]}])
+        assert row['acknowledge_error_code'] == 0 and not row['acquired_records']
+        assert a.fetch(wait=0) is None
+        row = a.fetch(topic)
+        assert acquired(row) == [(2, 3, 1)]
+
+
 def test_sessions(mqs, wire):
     topic = fill(wire, 's-sessions', 3)
     with Share(mqs, 'g-s-sessions', ['s-sessions']) as a:

@@ -89,18 +89,19 @@ static struct share *share_of(const struct sharing *s, const struct group_partit
 /* What members have stays, up to an even share. */
 static void keep(struct sharing *s)
 {
-	size_t each = s->n_m >= s->n_p ? 1 : (s->n_p + s->n_m - 1) / s->n_m;
+	size_t each = s->n_m >= s->n_p ? 1 : s->n_p / s->n_m, more = s->n_m >= s->n_p ? 0 : s->n_p % s->n_m;
 	int32_t both = s->n_p && s->n_m > s->n_p ? (int32_t)((s->n_m + s->n_p - 1) / s->n_p) : 1;
 
 	for (size_t i = 0; i < s->n_m; i++) {
 		const struct part_set *old = &s->m[i]->target;
 
-		for (size_t k = 0; k < old->n && s->got[i].n < each; k++) {
+		for (size_t k = 0; k < old->n && s->got[i].n < each + (more > 0); k++) {
 			struct share *p = share_of(s, &old->v[k]);
 
 			if (p && p->members < both && group__consumer_subscribed(s->m[i], p->topic))
 				give(s, i, p);
 		}
+		more -= s->got[i].n > each;
 	}
 }
 

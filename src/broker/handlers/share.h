@@ -14,7 +14,7 @@ struct share_item {
 	int16_t code; /* of the partition: it is not there, or not for the peer */
 	struct share_ack *acks;
 	size_t n_acks;
-	bool listed; /* in the request, not only in the session */
+	bool wanted; /* its records are, too */
 	int16_t ack_code;
 	/* found */
 	struct str records;

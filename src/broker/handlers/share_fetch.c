@@ -7,7 +7,10 @@
 /* ShareFetch: acknowledges, then acquires. A fetch that finds nothing waits at its partitions until records come or are
  * given back, or its time is over. It is answered when its acknowledgements are stored, too. */
 
-enum { REQUEST_PARTS_MAX = 20000, LOOKS = 8, BYTES_MAX = 32 << 20, PART_BYTES = 4 << 20 };
+enum { REQUEST_PARTS_MAX = 20000, LOOKS = 8, BYTES_MAX = 8 << 20, PART_BYTES = 4 << 20 };
+
+/* What a fetch reads in vain, because others are faster, before it is answered with nothing. */
+enum { VAIN_READS = 1000, VAIN_BYTES = 16 << 20 };
 
 struct share_fetch;
 
@@ -29,7 +32,8 @@ struct share_fetch {
 	bool fetched, stored, storing_failed, full;
 	struct mqs_group_setting set;
 	int32_t lock_ms, left; /* records */
-	uint64_t bytes;
+	uint64_t bytes, vain_bytes;
+	unsigned reads;
 	struct tags_budget filtering;
 };
 
@@ -151,8 +155,9 @@ static bool look(struct share_fetch *f, const struct share_item *it, int64_t *re
 	struct plog_info info;
 	bool empty;
 
-	plog_info(it->part->log, &info);
 	pthread_mutex_lock(&b->coord);
+	/* Within the lock: an older end would cut off what somebody else has just acquired. */
+	plog_info(it->part->log, &info);
 	share_fit(b->share, in->group_id, &it->tp, info.start, info.end, mqs_now());
 	enum share_look rc = share_look(b->share, in->group_id, &it->tp, f->left, ret_from, ret_upto);
 
@@ -214,8 +219,11 @@ static void read_part(struct share_fetch *f, struct share_item *it)
 				&found);
 		bool none = found.n == 0;
 
+		f->reads++;
 		if (rc == 0 && !none)
 			acquire(f, it, &found, from);
+		if (!it->n_acquired)
+			f->vain_bytes += found.bytes.n;
 		share_found_done(&found);
 		if (none)
 			break;
@@ -235,11 +243,11 @@ static bool read_all(struct share_fetch *f)
 	for (size_t i = 0; i < f->n && f->left > 0 && f->bytes < most; i++) {
 		struct share_item *it = &f->v[i];
 
-		if (it->code == 0)
+		if (it->code == 0 && it->wanted)
 			read_part(f, it);
 		found = found || it->n_acquired || it->code;
 	}
-	return found;
+	return found || f->reads > VAIN_READS || f->vain_bytes > VAIN_BYTES;
 }
 
 /* ---- waiting ---- */
@@ -289,7 +297,7 @@ static void wait(struct share_fetch *f, int64_t ms)
 	for (size_t i = 0; i < f->n; i++) {
 		struct mqs_watch *w = &f->watches[f->n_watches];
 
-		if (!f->v[i].part)
+		if (!f->v[i].part || !f->v[i].wanted)
 			continue;
 		w->loop = loop;
 		w->task = &f->wake->task;
@@ -326,7 +334,7 @@ static void on_stored(struct mqs_call *call, bool ok)
 static void list_item(struct mqs_request *rq, struct kafka_uuid topic, const struct kafka_share_fetch_req_partition *p,
 		      struct share_item *it)
 {
-	*it = (struct share_item){.tp = share_tp_of(topic, p->partition_index), .listed = true};
+	*it = (struct share_item){.tp = share_tp_of(topic, p->partition_index)};
 	it->n_acks = p->acknowledgement_batches.n > 0 ? (size_t)p->acknowledgement_batches.n : 0;
 	it->acks = ARENA_ARRAY(rq->arena, struct share_ack, it->n_acks + 1);
 	for (size_t i = 0; i < it->n_acks; i++) {
@@ -369,7 +377,8 @@ static bool any_acks(const struct share_fetch *f)
 	return false;
 }
 
-/* Of the session, those that the request does not name too. */
+/* Looked at is what the session has now: also what the request does not name, and not what it only acknowledges and
+ * forgets. */
 static void add_session(struct share_fetch *f, const struct share_tp *v, size_t n)
 {
 	struct share_item *all = ARENA_ARRAY(f->rq->arena, struct share_item, f->n + n + 1);
@@ -382,10 +391,11 @@ static void add_session(struct share_fetch *f, const struct share_tp *v, size_t 
 
 		while (k < named && memcmp(&all[k].tp, &v[i], sizeof(v[i])) != 0)
 			k++;
-		if (k < named)
-			continue;
-		all[f->n] = (struct share_item){.tp = v[i]};
-		share_item_resolve(f->rq, &all[f->n++]);
+		if (k == named) {
+			all[f->n] = (struct share_item){.tp = v[i]};
+			share_item_resolve(f->rq, &all[f->n++]);
+		}
+		all[k < named ? k : f->n - 1].wanted = true;
 	}
 	f->v = all;
 }

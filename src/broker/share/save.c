@@ -45,17 +45,19 @@ void share__gone(struct share_coord *c, struct str key)
 	enqueue(c, key);
 }
 
-static void put_value(struct buf *o, const struct share_part *p)
+static void put_value(const struct share_coord *c, struct buf *o, const struct share_part *p)
 {
 	buf_u8(o, LAYOUT);
 	buf_u64(o, (uint64_t)p->start);
 	buf_u32(o, (uint32_t)p->n);
 	for (size_t i = 0; i < p->n; i++) {
 		const struct run *r = &p->v[i];
+		bool last = r->state == RUN_ACQUIRED && r->count >= c->cfg.deliveries_max;
 
 		buf_u32(o, (uint32_t)(r->last + 1 - r->first));
 		buf_u8(o, (uint8_t)(r->state == RUN_ACQUIRED ? RUN_AVAILABLE : r->state));
-		buf_u16(o, (uint16_t)r->count);
+		/* Nobody said that the last delivery failed: behind a crash it is made again. */
+		buf_u16(o, (uint16_t)(last ? c->cfg.deliveries_max - 1 : r->count));
 	}
 }
 
@@ -127,7 +129,7 @@ static void take(struct share_coord *c, struct buf *o, struct place **ret)
 
 		at[n] = (struct place){o->n, 0, p};
 		if (p) {
-			put_value(o, p);
+			put_value(c, o, p);
 			p->listed = false;
 			p->batch = c->batch;
 		}
@@ -269,7 +271,7 @@ void share_snapshot(struct share_coord *c, coord_record_f *fn, void *arg)
 		const struct share_part *p = v;
 
 		buf_reset(&o);
-		put_value(&o, p);
+		put_value(c, &o, p);
 		fn(arg, (struct coord_record){p->key, buf_view(&o)});
 	}
 	buf_done(&o);

@@ -10,6 +10,8 @@ import java.util.Optional;
 import java.util.Properties;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 
 import org.apache.kafka.clients.admin.*;
@@ -118,6 +120,7 @@ public class ShareScenarios {
 		Map<String, AtomicInteger> seen = new ConcurrentHashMap<>();
 		List<Thread> threads = new ArrayList<>();
 		AtomicInteger failed = new AtomicInteger();
+		CountDownLatch ready = new CountDownLatch(4);
 
 		create("share-implicit", 2, "share-implicit");
 		for (int i = 0; i < 4; i++) {
@@ -126,7 +129,11 @@ public class ShareScenarios {
 					for (long end = System.currentTimeMillis() + 60000; seen.size() < 3000 && System.currentTimeMillis() < end;)
 						for (ConsumerRecord<String, String> r : c.poll(Duration.ofMillis(100)))
 							seen.computeIfAbsent(r.value(), k -> new AtomicInteger()).incrementAndGet();
-					c.commitSync();
+					for (Optional<KafkaException> e : c.commitSync().values())
+						check(e.isEmpty(), e);
+					/* Nobody gives anything back while others still poll. */
+					ready.countDown();
+					check(ready.await(60, TimeUnit.SECONDS), "the others");
 				} catch (Exception e) {
 					e.printStackTrace();
 					failed.incrementAndGet();
