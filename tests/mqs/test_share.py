@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Share groups (KIP-932): what a group has in hand, gives back and is done with, also over restarts."""
 import hashlib
+import json
 import random
 import time
 
@@ -15,8 +16,8 @@ ACCEPT, RELEASE, REJECT, RENEW = 1, 2, 3, 4
 class Share:
     """A member of a share group on a connection of its own."""
 
-    def __init__(self, mqs, group, topics, member='m', **more):
-        self.wire = Wire(mqs, **more)
+    def __init__(self, mqs, group, topics, member='m', wire=None):
+        self.wire = wire or Wire(mqs)
         self.group, self.topics, self.member, self.epoch, self.beats = group, topics, member, 0, 0
         self.heartbeat()
 
@@ -429,10 +430,10 @@ def test_java(mqs, java, name):
 
 # ---- this broker's own
 
-def login(broker, name):
+def login(broker, name, password='secret'):
     w = Wire(broker, port=broker.sasl_plaintext_port)
     assert error(w.call('SaslHandshake', 1, mechanism='PLAIN')) == 'NONE'
-    assert error(w.call('SaslAuthenticate', 2, auth_bytes=f'\0{name}\0secret'.encode())) == 'NONE'
+    assert error(w.call('SaslAuthenticate', 2, auth_bytes=f'\0{name}\0{password}'.encode())) == 'NONE'
     return w
 
 
@@ -514,6 +515,69 @@ def test_restarted(own):
         assert error(answer['responses'][0]) == 'NONE'
         answer = w.call('DescribeShareGroupOffsets', 1, groups=[{'group_id': 'g-s-again', 'topics': None}])['groups'][0]
         assert answer['topics'] == []
+
+
+def waiting(member, seconds=30):
+    """Sends a fetch that waits."""
+    member.wire.send('ShareFetch', 2, group_id=member.group, member_id=member.member, share_session_epoch=member.epoch,
+                     max_wait_ms=seconds * 1000, min_bytes=1, max_bytes=1000, max_records=10, batch_size=10)
+
+
+def test_ends_of_those_who_wait(own):
+    with Wire(own) as w:
+        topic, other = fill(w, 's-end'), fill(w, 's-gone')
+        with Share(own, 'g-s-end', ['s-end']) as a, Share(own, 'g-s-gone', ['s-gone']) as b, Share(own, 'g-s-end', ['s-end'], 'c') as c:
+            for member, which in ((a, topic), (b, other), (c, topic)):
+                member.fetch(which, wait=0)
+                waiting(member)
+            # The topic goes.
+            answer = w.call('DeleteTopics', 6, topics=[{'name': 's-gone', 'topic_id': bytes(16)}], timeout_ms=5000)
+            assert error(answer['responses'][0]) == 'NONE'
+            row = b.wire.receive('ShareFetch', 2)['responses'][0]['partitions'][0]
+            assert error(row) in ('UNKNOWN_TOPIC_OR_PARTITION', 'UNKNOWN_TOPIC_ID')
+            # The client goes, and what comes is for others.
+            a.wire.socket.close()
+            w.produce('s-end', batch([b'x']))
+            end = time.monotonic() + 20
+            while True:
+                rows = [p for r in c.wire.receive('ShareFetch', 2)['responses'] for p in r['partitions']]
+                c.epoch += 1
+                if rows and rows[0]['acquired_records']:
+                    break
+                assert time.monotonic() < end
+                waiting(c, 1)
+            # The broker goes.
+            waiting(c)
+            begin = time.monotonic()
+            own.stop()
+            assert time.monotonic() - begin < 20
+    own.start()
+
+
+def test_tags():
+    rights = [{'put': 'raw', 'key': f'topic_right/s-tags/key-{n}', 'value': json.dumps(
+        {'pub': True, 'sub': True, 'owner': False, 'pub_tags': [], 'sub_tags': tags})} for n, tags in (('red', ['red']), ('all', []))]
+    broker = Mqs(published=[app('red'), app('all')] + rights)
+    try:
+        with Wire(broker) as w, login(broker, 'key-red', 'secret-red') as red:
+            topic = fill(w, 's-tags')
+            w.produce('s-tags', batch([(None, b'%d' % i, {b'TAGS': b'red' if i % 3 == 0 else b'blue'}) for i in range(6)]))
+            w.produce('s-tags', batch([(None, b'y', {b'TAGS': b'blue'})] * 4))
+            w.produce('s-tags', batch([(None, b'z', {b'TAGS': b'red'})]))
+            a = Share(broker, 'g-s-tags', ['s-tags'], wire=red)
+            got, seen, end = [], [], time.monotonic() + 20
+            while 10 not in got:
+                row = a.fetch(None if a.epoch else topic)
+                for first, last, _ in acquired(row) if row else ():
+                    got += range(first, last + 1)
+                seen += [r[0] for r in records(row['records'])] if row else []
+                assert time.monotonic() < end
+            assert seen == [0, 3, 10] and not set(got) & {6, 7, 8, 9}
+            assert a.acknowledge(topic, (0, 5, [ACCEPT, 0, 0, ACCEPT, 0, 0]), (10, 10, [ACCEPT])) == 'NONE'
+            assert offsets(w, 'g-s-tags', 's-tags') == (11, 0)
+    finally:
+        broker.stop()
+        broker.remove()
 
 
 def test_rights(own):

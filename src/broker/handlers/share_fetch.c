@@ -147,8 +147,13 @@ static int64_t first_offset(struct share_fetch *f, struct mqs_part *part, const 
 	return offset < 0 ? info->high_watermark : offset;
 }
 
+static int16_t log_code(int rc)
+{
+	return rc == PLOG_GONE ? KAFKA_ERR_UNKNOWN_TOPIC_OR_PARTITION : mqs_code(rc);
+}
+
 /* Whether there is something to read. */
-static bool look(struct share_fetch *f, const struct share_item *it, int64_t *ret_from, int64_t *ret_upto)
+static bool look(struct share_fetch *f, struct share_item *it, int64_t *ret_from, int64_t *ret_upto)
 {
 	const struct kafka_share_fetch_req *in = f->rq->in;
 	struct mqs_broker *b = mqs_broker(f->rq);
@@ -158,6 +163,11 @@ static bool look(struct share_fetch *f, const struct share_item *it, int64_t *re
 	pthread_mutex_lock(&b->coord);
 	/* Within the lock: an older end would cut off what somebody else has just acquired. */
 	plog_info(it->part->log, &info);
+	if (info.code) {
+		pthread_mutex_unlock(&b->coord);
+		it->code = log_code(info.code);
+		return false;
+	}
 	share_fit(b->share, in->group_id, &it->tp, info.start, info.end, mqs_now());
 	enum share_look rc = share_look(b->share, in->group_id, &it->tp, f->left, ret_from, ret_upto);
 
@@ -229,7 +239,7 @@ static void read_part(struct share_fetch *f, struct share_item *it)
 			break;
 	}
 	if (rc != 0 && rc != PLOG_OFFSET_OUT_OF_RANGE)
-		it->code = rc == PLOG_GONE ? KAFKA_ERR_UNKNOWN_TOPIC_OR_PARTITION : mqs_code(rc);
+		it->code = log_code(rc);
 }
 
 /* True when it is to be answered now. */
