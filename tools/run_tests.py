@@ -7,11 +7,13 @@ usage: run_tests.py BUILD_DIR [pytest arguments]
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+HUNG_S = 110  # below the shortest time limit of a unit test
 
 
 def count_unit(row):
@@ -27,14 +29,39 @@ def count_unit(row):
     return (ok or 1, bad)
 
 
+def print_stacks_of_hung(build, seen):
+    """Where the threads of a unit test are that runs for HUNG_S, once: its time limit would end it without a word."""
+    ticks = os.sysconf('SC_CLK_TCK')
+    with open('/proc/uptime', encoding='ascii') as f:
+        uptime = float(f.read().split()[0])
+    for pid in filter(str.isdigit, os.listdir('/proc')):
+        try:
+            exe = os.readlink(f'/proc/{pid}/exe')
+            with open(f'/proc/{pid}/stat', encoding='utf-8', errors='replace') as f:
+                age = uptime - int(f.read().rpartition(')')[2].split()[19]) / ticks
+        except OSError:
+            continue  # ended, or not ours
+        if pid not in seen and age > HUNG_S and exe.startswith(os.path.abspath(build) + '/tests/unit/'):
+            seen.add(pid)
+            p = subprocess.run(['gdb', '-p', pid, '-batch', '-ex', 'thread apply all bt 30'], text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
+            print(f'{exe} runs for {age:.0f} s:\n{p.stdout[-8000:]}')
+
+
 def run_unit(build):
     """(passed, failed)"""
     log = os.path.join(build, 'meson-logs', 'testlog.json')
     if os.path.exists(log):
         os.unlink(log)  # that of an earlier run must not count for this one
-    subprocess.run(['meson', 'test', '-C', build, '--no-rebuild', '--print-errorlogs', '--num-processes',
-                    str(os.cpu_count())],
-                   stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT, check=False)
+    # Limits are there to end what hangs, not to measure a loaded machine.
+    with subprocess.Popen(['meson', 'test', '-C', build, '--no-rebuild', '--timeout-multiplier', '4',
+                           '--num-processes', str(os.cpu_count())],
+                          stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT) as p:
+        seen = set()
+        while p.poll() is None:
+            if shutil.which('gdb'):
+                print_stacks_of_hung(build, seen)
+            time.sleep(1)
     if not os.path.exists(log):
         print('FAILED: no unit test ran')
         return 0, 1

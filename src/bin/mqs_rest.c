@@ -48,12 +48,12 @@ static int make_server(struct program *p)
 		return rc;
 	struct rest_options o = {.published = in_home(p, p->published, "published"),
 				 .key_file = p->key,
-				 .servers = arena_cstr(p->arena, kafka.mqs_servers),
-				 .protocol = arena_cstr(p->arena, kafka.mqs_protocol),
-				 .mechanism = arena_cstr(p->arena, kafka.mqs_mechanism),
-				 .user = arena_cstr(p->arena, kafka.mqs_user),
-				 .password = arena_cstr(p->arena, kafka.mqs_password),
-				 .ca_file = arena_cstr(p->arena, kafka.mqs_ca_file),
+				 .kafka = {.servers = arena_str(p->arena, kafka.mqs_servers),
+					   .protocol = kafka.mqs_protocol,
+					   .mechanism = kafka.mqs_mechanism,
+					   .user = kafka.mqs_user,
+					   .password = kafka.mqs_password,
+					   .ca_file = kafka.mqs_ca_file},
 				 /* The others are for those who produce and acknowledge. */
 				 .waiting_max = (unsigned)(connections * 3 / 4),
 				 .groups_max = (unsigned)conf_int(p->conf, CONF_MQS_REST_GROUPS),

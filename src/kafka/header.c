@@ -56,7 +56,7 @@ int kafka_request_header_decode(struct str frame, struct kafka_request_header *r
 }
 
 int kafka_response_header_decode(const struct kafka_api *api, int version, struct str frame, int32_t *ret_correlation,
-	struct str *ret_body)
+				 struct str *ret_body)
 {
 	struct cursor c = cursor_of(frame);
 	int32_t correlation = (int32_t)kafka_get32(&c);
@@ -87,7 +87,7 @@ static int finish_frame(struct buf *out, size_t start, size_t extra)
 }
 
 int kafka_request_encode(const struct kafka_api *api, int version, int32_t correlation, struct str client_id,
-	const void *req, struct buf *out)
+			 const void *req, struct buf *out)
 {
 	size_t start = out->n;
 
@@ -107,7 +107,7 @@ int kafka_request_encode(const struct kafka_api *api, int version, int32_t corre
 }
 
 int kafka_response_encode(const struct kafka_api *api, int version, int32_t correlation, const void *res,
-	struct buf *out, struct kafka_gather *gather)
+			  struct buf *out, struct kafka_gather *gather)
 {
 	size_t start = out->n;
 
@@ -128,6 +128,15 @@ static void fill_row(struct kafka_api_versions_res_api_key *row, const struct ka
 	row->max_version = api->max;
 }
 
+void kafka_response_throttle(const struct kafka_api *api, int32_t ms, void *res)
+{
+	const struct kafka_schema *s = api->response;
+
+	for (unsigned i = 0; i < s->plain; i++)
+		if (s->fields[i].type == KAFKA_TYPE_INT32 && strcmp(s->fields[i].name, "throttle_time_ms") == 0)
+			memcpy((char *)res + s->fields[i].offset, &ms, sizeof(ms));
+}
+
 int kafka_api_versions_refuse(int32_t correlation, struct buf *out)
 {
 	const struct kafka_api *api = kafka_api_of(KAFKA_API_API_VERSIONS);
@@ -143,7 +152,7 @@ int kafka_api_versions_refuse(int32_t correlation, struct buf *out)
 }
 
 void kafka_api_versions_fill(struct kafka_api_versions_res *res, struct arena *arena,
-	bool (*offered)(int key, void *arg), void *arg)
+			     bool (*offered)(int key, void *arg), void *arg)
 {
 	res->api_keys.v = KAFKA_ARRAY(arena, kafka_api_versions_res_api_key, KAFKA_API_COUNT);
 	res->api_keys.n = 0;

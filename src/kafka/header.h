@@ -43,6 +43,9 @@ int kafka_response_header_decode(const struct kafka_api *api, int version, struc
 int kafka_response_encode(const struct kafka_api *api, int version, int32_t correlation, const void *res,
 	struct buf *out, struct kafka_gather *gather);
 
+/* Sets throttle_time_ms in a response struct of the API; nothing where it has none. */
+void kafka_response_throttle(const struct kafka_api *api, int32_t ms, void *res);
+
 /* Appends the answer to an ApiVersions request of a version we lack: a body of version 0 with error 35 and the range of
  * ApiVersions itself, so the client can ask again (KIP-511). */
 int kafka_api_versions_refuse(int32_t correlation, struct buf *out);

@@ -6,7 +6,8 @@
 
 #include <stdlib.h>
 
-#define JOIN_MS 5000 /* how long an acknowledgement waits for a rebalance to end */
+#define ACK_MS 15000 /* how long an acknowledgement waits for rebalances to end; its last commit comes on top */
+#define AGAIN_MS 50
 #define COMMIT_MS 5000
 
 /* A window whose state is in the commit under way. */
@@ -138,7 +139,14 @@ static rd_kafka_resp_err_t commit_now(struct rest_group *g)
 
 /* ---- acknowledgements ---- */
 
-/* The entry that is meant, with its partition. */
+enum ack_state { ACK_REFUSED, ACK_RETURNED, ACK_HELD, ACK_DONE };
+
+struct ack {
+	const struct rest_ack *in;
+	uint64_t epoch; /* of the window that has the message */
+	enum ack_state state;
+};
+
 static struct rest_entry *find_entry(struct rest_group *g, const struct rest_ack *ack, struct rest_part **ret)
 {
 	struct rest_part *part =
@@ -150,48 +158,137 @@ static struct rest_entry *find_entry(struct rest_group *g, const struct rest_ack
 		       : NULL;
 }
 
-/* In a rebalance nothing is ours; mostly it is ours again soon. */
-static void wait_joined(struct rest_group *g, const struct rest_ack *acks, size_t n)
+static bool any_ours(const struct rest_group *g, const struct rest_ack *acks, size_t n)
 {
-	int64_t until = clock_mono_ms() + JOIN_MS;
-	bool ours = false;
-
 	for (size_t i = 0; i < n; i++)
-		ours |= acks[i].known && acks[i].handler.session == g->session;
-	while (ours && !g->joined && !g->stopped && clock_mono_ms() < until)
-		rest_group_wait(g, until);
+		if (acks[i].known && acks[i].handler.session == g->session)
+			return true;
+	return false;
 }
 
-int rest_group_ack(struct rest_group *g, const struct rest_ack *acks, size_t n, size_t *ret_done, struct err *err)
+/* In a rebalance nothing is ours; mostly it is ours again soon. False when it goes on. */
+static bool wait_joined(struct rest_group *g, int64_t until)
 {
-	size_t finished = 0, returned = 0;
-	rd_kafka_resp_err_t code = 0;
+	while (!g->joined && !g->stopped && clock_mono_ms() < until)
+		rest_group_wait(g, until);
+	return g->joined;
+}
 
-	pthread_mutex_lock(&g->lock);
-	wait_joined(g, acks, n);
+static void begin(struct rest_group *g, const struct rest_ack *acks, size_t n, struct ack *v)
+{
+	bool returned = false;
+
 	for (size_t i = 0; i < n; i++) {
 		struct rest_part *part;
 		struct rest_entry *e = find_entry(g, &acks[i], &part);
 
+		v[i].in = &acks[i];
 		if (!e)
 			continue;
-		if (acks[i].success) {
+		v[i].epoch = part->epoch;
+		v[i].state = acks[i].success ? ACK_HELD : ACK_RETURNED;
+		if (acks[i].success)
 			rest_window_finish(&part->window, e);
-			finished++;
-		} else {
+		else
 			rest_window_return(&part->window, e);
-			returned++;
-		}
+		returned |= !acks[i].success;
 	}
 	if (returned)
 		pthread_cond_broadcast(&g->wake);
-	if (finished)
+}
+
+/* Looks what became of those that are to be committed. True when there are some yet. */
+static bool settle(struct rest_group *g, struct ack *v, size_t n)
+{
+	bool more = false;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct rest_handler *h = &v[i].in->handler;
+		struct rest_part *part = v[i].state == ACK_HELD ? find_part(g, h->partition) : NULL;
+
+		if (v[i].state != ACK_HELD)
+			continue;
+		enum rest_fate fate = part && part->epoch == v[i].epoch
+					      ? rest_window_fate(&part->window, h->offset, h->delivery)
+					      : REST_LOST;
+
+		if (fate == REST_OPEN) /* in time when it came, however late it is by now */
+			rest_window_finish(&part->window,
+					   rest_window_find(&part->window, h->offset, h->delivery, INT64_MIN));
+		v[i].state = fate == REST_COMMITTED ? ACK_DONE : fate == REST_LOST ? ACK_REFUSED : ACK_HELD;
+		more |= v[i].state == ACK_HELD;
+	}
+	return more;
+}
+
+/* Kafka moves partitions, or the group: it takes the commit later. */
+static bool passes(rd_kafka_resp_err_t code)
+{
+	switch (code) {
+	case RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS:
+	case RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION:
+	case RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID:
+	case RD_KAFKA_RESP_ERR__ASSIGNMENT_LOST:
+	case RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE:
+	case RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS:
+	case RD_KAFKA_RESP_ERR_NOT_COORDINATOR:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Until all of them are committed or refused, or the time is over, or Kafka does not want them. */
+static rd_kafka_resp_err_t commit_all(struct rest_group *g, struct ack *v, size_t n, int64_t until)
+{
+	rd_kafka_resp_err_t code = 0;
+
+	for (;;) {
+		bool joined = wait_joined(g, until);
+		int64_t now = clock_mono_ms();
+
+		if (!settle(g, v, n))
+			return 0;
+		if (!joined || now >= until || (code && g->stopped))
+			return RD_KAFKA_RESP_ERR__TIMED_OUT;
 		code = commit_now(g);
+		if (code && !passes(code))
+			return settle(g, v, n) ? code : 0;
+		if (code)
+			rest_group_wait(g, now + AGAIN_MS);
+	}
+}
+
+static size_t count(const struct ack *v, size_t n, enum ack_state state)
+{
+	size_t found = 0;
+
+	for (size_t i = 0; i < n; i++)
+		found += v[i].state == state;
+	return found;
+}
+
+int rest_group_ack(struct rest_group *g, const struct rest_ack *acks, size_t n, size_t *ret_done, struct err *err)
+{
+	int64_t until = clock_mono_ms() + ACK_MS;
+	struct ack *v = mem_zalloc(n * sizeof(*v));
+	rd_kafka_resp_err_t code = 0;
+
+	pthread_mutex_lock(&g->lock);
+	if (!any_ours(g, acks, n) || wait_joined(g, until)) {
+		begin(g, acks, n, v);
+		code = commit_all(g, v, n, until);
+	} else {
+		code = RD_KAFKA_RESP_ERR__TIMED_OUT;
+	}
 	pthread_mutex_unlock(&g->lock);
-	atomic_fetch_add(&g->server->stats.acknowledged, code ? 0 : finished);
+	size_t done = count(v, n, ACK_DONE), returned = count(v, n, ACK_RETURNED);
+
+	free(v);
+	atomic_fetch_add(&g->server->stats.acknowledged, done);
 	atomic_fetch_add(&g->server->stats.failed, returned);
 	if (rest_kafka_away(code))
 		return rest_kafka_unavailable(err, "it did not take the acknowledgement in time");
-	*ret_done = returned + (code ? 0 : finished);
+	*ret_done = returned + done;
 	return 0;
 }

@@ -108,7 +108,7 @@ static void take_over(struct rest_group *g, rd_kafka_topic_partition_t *p)
 	struct rest_part *part = part_of(g, p->partition);
 	int64_t offset = p->err || p->offset < 0 ? -1 : p->offset;
 
-	if (part->window.committed != offset)
+	if (!rest_window_own(&part->window, offset))
 		renew(g, part, p);
 	part->assigned = true;
 	part->paused = false;
@@ -389,9 +389,17 @@ static void set_number(rd_kafka_conf_t *conf, const char *name, int value)
 	rest_kafka_set(conf, name, text);
 }
 
+/* Of librdkafka's threads. */
+static int on_connect(int fd, const struct sockaddr *to, int size, const char *id, void *opaque)
+{
+	const struct rest_group *g = opaque;
+
+	return kclient_rdkafka_connect(&g->server->options.kafka, fd, id);
+}
+
 static rd_kafka_conf_t *consumer_conf(struct rest_group *g, struct err *err)
 {
-	rd_kafka_conf_t *conf = rest_kafka_conf(g->server, err);
+	rd_kafka_conf_t *conf = rest_kafka_conf(g->server, on_connect, g, err);
 
 	if (!conf)
 		return NULL;
@@ -409,7 +417,6 @@ static rd_kafka_conf_t *consumer_conf(struct rest_group *g, struct err *err)
 	rest_kafka_set(conf, "fetch.message.max.bytes", "1048576");
 	rest_kafka_set(conf, "message.max.bytes", "2097152");
 	rest_kafka_set(conf, "fetch.max.bytes", "2097152");
-	rd_kafka_conf_set_opaque(conf, g);
 	rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
 	rd_kafka_conf_set_error_cb(conf, on_error);
 	return conf;

@@ -21,43 +21,25 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
 	log_debug("librdkafka: %s: %s", facility, text);
 }
 
-static int set(rd_kafka_conf_t *conf, const char *name, const char *value, struct err *err)
-{
-	char why[256];
-
-	if (rd_kafka_conf_set(conf, name, value, why, sizeof(why)) == RD_KAFKA_CONF_OK)
-		return 0;
-	return err_set_text(err, ERR_APPIA_0400, "the settings mqs.* do not fit: %s", name);
-}
-
-static int set_security(const struct rest_options *o, rd_kafka_conf_t *conf, struct err *err)
-{
-	int rc = set(conf, "security.protocol", o->protocol, err);
-
-	if (rc == 0 && strstr(o->protocol, "ssl"))
-		rc = set(conf, "ssl.ca.location", o->ca_file, err);
-	if (rc || !o->user[0])
-		return rc;
-	rc = set(conf, "sasl.mechanism", o->mechanism, err);
-	if (rc == 0)
-		rc = set(conf, "sasl.username", o->user, err);
-	return rc ? rc : set(conf, "sasl.password", o->password, err);
-}
-
-rd_kafka_conf_t *rest_kafka_conf(const struct rest_server *server, struct err *err)
+rd_kafka_conf_t *rest_kafka_conf(const struct rest_server *server, rest_kafka_connect *on_connect, void *opaque,
+				 struct err *err)
 {
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	const char *refused = "bootstrap.servers";
 
 	rd_kafka_conf_set_log_cb(conf, on_log);
+	rd_kafka_conf_set_opaque(conf, opaque);
 	rest_kafka_set(conf, "client.id", "appia-mqs-rest");
 	rest_kafka_set(conf, "socket.timeout.ms", "10000");
 	rest_kafka_set(conf, "reconnect.backoff.max.ms", "1000");
 	rest_kafka_set(conf, "log.connection.close", "false");
-	if (set(conf, "bootstrap.servers", server->options.servers, err) || set_security(&server->options, conf, err)) {
-		rd_kafka_conf_destroy(conf);
-		return NULL;
-	}
-	return conf;
+	if (rd_kafka_conf_set(conf, refused, server->options.kafka.servers.p, NULL, 0) == RD_KAFKA_CONF_OK)
+		refused = kclient_rdkafka_secure(conf, &server->options.kafka, on_connect);
+	if (!refused)
+		return conf;
+	err_set_text(err, ERR_APPIA_0400, "the settings mqs.* do not fit: %s", refused);
+	rd_kafka_conf_destroy(conf);
+	return NULL;
 }
 
 bool rest_kafka_reachable(rd_kafka_t *rk)

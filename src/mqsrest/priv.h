@@ -3,6 +3,7 @@
 #define MQSREST_PRIV_H
 
 #include "base/map.h"
+#include "kclient/rdkafka.h"
 #include "mqsrest/handler.h"
 #include "mqsrest/server.h"
 #include "mqsrest/window.h"
@@ -49,8 +50,12 @@ struct rest_server {
 
 /* ---- kafka.c ---- */
 
-/* Settings that all our clients have in common; NULL with err. The caller gives it to rd_kafka_new() or destroys it. */
-rd_kafka_conf_t *rest_kafka_conf(const struct rest_server *server, struct err *err);
+/* Where our own client logs in: calls kclient_rdkafka_connect(). */
+typedef int rest_kafka_connect(int fd, const struct sockaddr *to, int size, const char *id, void *opaque);
+/* Settings that all our clients have in common; NULL with err. The caller gives it to rd_kafka_new() or destroys it.
+ * opaque: of all callbacks. */
+rd_kafka_conf_t *rest_kafka_conf(const struct rest_server *server, rest_kafka_connect *on_connect, void *opaque,
+				 struct err *err);
 /* Sets one of our own names and values; a refusal is a bug. */
 void rest_kafka_set(rd_kafka_conf_t *conf, const char *name, const char *value);
 /* Whether Kafka answers, within two seconds. */

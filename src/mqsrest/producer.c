@@ -11,6 +11,7 @@
 
 /* One for the process, used by all requests at the same time. After a fatal error another takes its place. */
 struct rest_producer {
+	const struct rest_server *server;
 	rd_kafka_t *rk;
 	pthread_t thread; /* serves the reports */
 	atomic_uint users;
@@ -58,6 +59,13 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
 	log_debug("librdkafka: %s", reason);
 }
 
+static int on_connect(int fd, const struct sockaddr *to, int size, const char *id, void *opaque)
+{
+	const struct rest_producer *p = opaque;
+
+	return kclient_rdkafka_connect(&p->server->options.kafka, fd, id);
+}
+
 static void *serve(void *arg)
 {
 	struct rest_producer *p = arg;
@@ -79,20 +87,21 @@ static void destroy(struct rest_producer *p)
 
 static struct rest_producer *make(struct rest_server *s, struct err *err)
 {
-	rd_kafka_conf_t *conf = rest_kafka_conf(s, err);
+	struct rest_producer *p = mem_zalloc(sizeof(*p));
+	rd_kafka_conf_t *conf = rest_kafka_conf(s, on_connect, p, err);
 	char why[256];
 
-	if (!conf)
+	if (!conf) {
+		free(p);
 		return NULL;
-	struct rest_producer *p = mem_zalloc(sizeof(*p));
-
+	}
+	p->server = s;
 	rest_kafka_set(conf, "acks", "all");
 	rest_kafka_set(conf, "enable.idempotence", "true");
 	rest_kafka_set(conf, "queue.buffering.max.ms", "1");
 	rest_kafka_set(conf, "queue.buffering.max.kbytes", "65536");
 	rest_kafka_set(conf, "message.max.bytes", "4194304");
 	rest_kafka_set(conf, "message.timeout.ms", "10000");
-	rd_kafka_conf_set_opaque(conf, p);
 	rd_kafka_conf_set_dr_msg_cb(conf, on_report);
 	rd_kafka_conf_set_error_cb(conf, on_error);
 	p->rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof(why));

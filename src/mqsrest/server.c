@@ -245,7 +245,7 @@ int rest_server_new(const struct rest_options *options, struct rest_server **ret
 	pthread_mutex_init(&s->producer_lock, NULL);
 	pthread_mutex_init(&s->groups_lock, NULL);
 	pthread_cond_init(&s->groups_gone, NULL);
-	rd_kafka_conf_t *conf = rest_kafka_conf(s, err);
+	rd_kafka_conf_t *conf = rest_kafka_conf(s, NULL, NULL, err);
 
 	if (!conf) {
 		rest_server_free(s);
@@ -268,6 +268,7 @@ void rest_server_free(struct rest_server *s)
 		return;
 	rest_groups_close(s);
 	rest_producer_free(s);
+	kclient_rdkafka_end();
 	map_free(s->groups);
 	pub_close(s->pub);
 	sign_keyring_free(s->keys);

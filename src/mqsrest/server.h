@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "httpd/httpd.h"
+#include "kclient/kclient.h"
 
 #include <stdint.h>
 
@@ -14,8 +15,7 @@ struct rest_server;
 struct rest_options {
 	/* Strings live as long as the server and are NUL-terminated. */
 	const char *published, *key_file; /* folder of the published state; the installation's master key */
-	const char *servers; /* "host:port,..." */
-	const char *protocol, *mechanism, *user, *password, *ca_file; /* as librdkafka has them; user "": no SASL */
+	struct kclient_settings kafka; /* user "": no SASL */
 	unsigned waiting_max; /* requests that may wait for messages at the same time */
 	unsigned groups_max; /* consumers that are open at the same time, each a pair of topic and group */
 	size_t memory_max; /* bytes of messages in hand, of all groups; each may have one message beyond it */

@@ -11,7 +11,7 @@
 
 void rest_window_init(struct rest_window *w, void (*release)(void *message))
 {
-	*w = (struct rest_window){.next = -1, .committed = -1, .done_base = -1, .release = release};
+	*w = (struct rest_window){.next = -1, .committed = -1, .tried = -1, .done_base = -1, .release = release};
 }
 
 static void let_go(struct rest_window *w, struct rest_entry *e)
@@ -82,6 +82,11 @@ static size_t make_bits(const struct rest_window *w, int64_t prefix, uint8_t *ma
 	return used;
 }
 
+bool rest_window_own(const struct rest_window *w, int64_t offset)
+{
+	return offset == w->committed || (offset >= 0 && offset == w->tried);
+}
+
 int64_t rest_window_save(struct rest_window *w, struct buf *metadata)
 {
 	int64_t prefix = rest_window_prefix(w);
@@ -98,6 +103,7 @@ int64_t rest_window_save(struct rest_window *w, struct buf *metadata)
 	for (size_t i = 0; i < w->n; i++)
 		w->v[i].saved = w->v[i].state == REST_DONE;
 	w->dirty = false;
+	w->tried = prefix;
 	return prefix;
 }
 
@@ -225,9 +231,27 @@ static int by_offset(const void *key, const void *entry)
 	return (offset > other) - (offset < other);
 }
 
+static struct rest_entry *entry_at(const struct rest_window *w, int64_t offset)
+{
+	return w->n ? bsearch(&offset, w->v, w->n, sizeof(*w->v), by_offset) : NULL;
+}
+
+enum rest_fate rest_window_fate(const struct rest_window *w, int64_t offset, int64_t delivery)
+{
+	const struct rest_entry *e = entry_at(w, offset);
+
+	if (!e)
+		return REST_COMMITTED;
+	if (e->delivery != delivery || e->state == REST_READY)
+		return REST_LOST;
+	if (e->state == REST_OUT)
+		return REST_OPEN;
+	return e->message ? REST_FINISHED : REST_COMMITTED;
+}
+
 struct rest_entry *rest_window_find(struct rest_window *w, int64_t offset, int64_t delivery, int64_t now_ms)
 {
-	struct rest_entry *e = w->n ? bsearch(&offset, w->v, w->n, sizeof(*w->v), by_offset) : NULL;
+	struct rest_entry *e = entry_at(w, offset);
 
 	return e && e->state == REST_OUT && e->delivery == delivery && e->deadline_ms > now_ms ? e : NULL;
 }

@@ -36,6 +36,7 @@ struct rest_window {
 	size_t ready, bytes; /* READY entries that were never given; bytes of all messages held */
 	int64_t next; /* behind the last that was read; -1: nothing known yet */
 	int64_t committed; /* the last committed prefix; -1: none */
+	int64_t tried; /* the prefix of the last commit that was begun; -1: none */
 	bool dirty; /* there is something to commit */
 	int64_t done_base; /* what a former life had done: bits from this offset on */
 	uint8_t done[REST_SPAN / 8];
@@ -68,10 +69,21 @@ void rest_window_pass(struct rest_window *w, struct rest_entry *e);
 
 /* The entry that is OUT by this delivery and not late; else NULL. */
 struct rest_entry *rest_window_find(struct rest_window *w, int64_t offset, int64_t delivery, int64_t now_ms);
+/* What became of one that was finished by this delivery, as long as the window is the same. */
+enum rest_fate {
+	REST_COMMITTED,
+	REST_FINISHED, /* waits for its commit */
+	REST_OPEN, /* the commit failed: may be finished again */
+	REST_LOST /* was given again */
+};
+enum rest_fate rest_window_fate(const struct rest_window *w, int64_t offset, int64_t delivery);
 /* What the consumer said of it. */
 void rest_window_finish(struct rest_window *w, struct rest_entry *e);
 void rest_window_return(struct rest_window *w, struct rest_entry *e);
 
+/* Whether an offset that Kafka has is of a commit of ours: the last one that ended well, or the last that was begun,
+ * whose end we do not know yet, or never got to know. Else somebody else has committed. */
+bool rest_window_own(const struct rest_window *w, int64_t offset);
 /* Begins a commit: the prefix, and appends the metadata. -1 when nothing was ever read. One at a time; its end is one
  * of the two below. */
 int64_t rest_window_save(struct rest_window *w, struct buf *metadata);

@@ -14,9 +14,10 @@
 /* Each thread keeps one virtual machine (a context group): its heap, its compiler and the parsed form of the scripts
  * it ran. Each run gets a global object of its own in it, so nothing a script leaves behind reaches the next run. */
 
-#define TICK_S 0.01          /* how often a running script is looked at, CPU time */
+#define TICK_S 0.01 /* how often a running script is looked at, CPU time */
+#define STOP_TICK_S 0.001 /* and one that is to stop */
 #define MEASURE_US 250000 /* CPU time after which the heap is measured whatever the process says */
-#define RUNS_PER_VM 2000     /* then a new virtual machine, against slow growth */
+#define RUNS_PER_VM 2000 /* then a new virtual machine, against slow growth */
 #define KEEP_BYTES ((size_t)32 << 20) /* a heap larger than this after a run is not kept */
 
 struct vm {
@@ -35,6 +36,8 @@ struct script_call *script__call(void)
 
 JSValueRef script__host_call(JSObjectCallAsFunctionCallback body, SCRIPT_ARGS)
 {
+	if (current->stop)
+		return script__throw(ctx, exc, "stopped");
 	struct arena *outer = current->a;
 
 	current->a = arena_new(SCRIPT_MAX_SCRATCH);
@@ -150,8 +153,19 @@ static bool over_memory(struct script_call *call, JSContextRef ctx)
 	return over;
 }
 
-/* Called by JavaScriptCore at a safe point of the script about every TICK_S of CPU time. When the answer is no, the
- * limit has to be set again: the library does not restart its timer by itself. */
+static enum script_stop reason_to_stop(struct script_call *call, JSContextRef ctx)
+{
+	if (cpu_us() - call->cpu_start_us > call->limits->cpu_ms * 1000)
+		return SCRIPT_STOP_CPU;
+	if (call->limits->deadline_ms && clock_mono_ms() > call->limits->deadline_ms)
+		return SCRIPT_STOP_DEADLINE;
+	return over_memory(call, ctx) ? SCRIPT_STOP_MEMORY : SCRIPT_STOP_NONE;
+}
+
+/* Called by JavaScriptCore at a safe point of the script about every TICK_S of CPU time. The limit has to be set again
+ * each time. When the answer is no, the library does not restart its timer by itself. When it is yes, and the safe
+ * point lies in what a host function asked of the engine, the stop is an ordinary exception to the host function, which
+ * may end there or in a catch of the script: the script runs on, until it is stopped again. */
 static bool should_stop(JSContextRef ctx, void *arg)
 {
 	struct script_call *call = current;
@@ -159,16 +173,10 @@ static bool should_stop(JSContextRef ctx, void *arg)
 	(void)arg;
 	if (!call)
 		return false;
-	if (cpu_us() - call->cpu_start_us > call->limits->cpu_ms * 1000)
-		call->stop = SCRIPT_STOP_CPU;
-	else if (call->limits->deadline_ms && clock_mono_ms() > call->limits->deadline_ms)
-		call->stop = SCRIPT_STOP_DEADLINE;
-	else if (over_memory(call, ctx))
-		call->stop = SCRIPT_STOP_MEMORY;
-	if (call->stop)
-		return true;
-	JSContextGroupSetExecutionTimeLimit(call->group, TICK_S, should_stop, NULL);
-	return false;
+	if (!call->stop)
+		call->stop = reason_to_stop(call, ctx);
+	JSContextGroupSetExecutionTimeLimit(call->group, call->stop ? STOP_TICK_S : TICK_S, should_stop, NULL);
+	return call->stop != SCRIPT_STOP_NONE;
 }
 
 static struct vm *vm_get(void)

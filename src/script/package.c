@@ -187,6 +187,8 @@ SCRIPT_FN(import_class)
 					     "com.roma.apic.livedata.provider.v1.APIConnectResponse");
 		JSStringRef s = JSValueToStringCopy(ctx, name, exc);
 
+		if (!s)
+			return JSValueMakeUndefined(ctx);
 		JSObjectSetProperty(ctx, JSContextGetGlobalObject(ctx), s, ctor, kJSPropertyAttributeNone, exc);
 		JSStringRelease(s);
 	}

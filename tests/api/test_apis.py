@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """APIs: section 6.3 of the reference."""
+import concurrent.futures
 import http.server
 import threading
 
@@ -406,6 +407,10 @@ def test_debugging(tmp_path_factory):
         refused(road.call('POST', path, dict(body, mode='MARKET')), 400, 'APIG.2030')
         refused(road.call('POST', path, dict(body, mode='X')), 400, 'APIG.2012')
         refused(road.call('POST', f'{APIS}/debug/none', body), 404, 'APIG.3002')
+        # Nobody is told of another's transaction, whatever the store.
+        with concurrent.futures.ThreadPoolExecutor(16) as pool:
+            replies = list(pool.map(lambda i: road.call('POST', path, body), range(100)))
+        assert [r for r in replies if r.status != 200] == []
         server.shutdown()
         server.server_close()
         refused(road.call('POST', path, body), 500, 'APIG.3503')

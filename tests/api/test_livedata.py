@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Custom back ends: section 6.19 of the reference, against the worker that runs them."""
 import base64
+import concurrent.futures
 import json
 import sqlite3
 
@@ -399,6 +400,24 @@ def test_survives_kill(appiad, worker, owner, source):
     appiad.start()
     assert ok(appiad.call('GET', f'{BASE}/{backend}'))['status'] == 4
     assert worker.backend(backend, path='/?name=Rome').json == {'towns': [{'name': 'Rome', 'area': 1285.31}]}
+
+
+def test_parallel_scripts_and_tests(appiad, worker, owner):
+    """Nobody is told of another's transaction, whatever the store."""
+    backends = [make(appiad, owner, f'parallel{i}') for i in range(4)]
+    for backend in backends:
+        function(appiad, backend, HELLO)
+    calls = []
+    for turn in range(12):
+        for backend in backends:
+            calls.append((f'{BASE}/{backend}/test', {}))
+            calls.append((f'{BASE}/{backend}/scripts', {'api_type': 'function', 'scripts': [
+                {'type': 'SQL', 'object_name': f'fun{turn}', 'content': b64(HELLO)}]}))
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        replies = list(pool.map(lambda c: appiad.call('POST', *c), calls))
+    assert [r for r in replies if r.status != 200] == []
+    ids = [r.json['test_id'] for r in replies[::2]]
+    assert len(set(ids)) == len(ids) == 12 * len(backends)
 
 
 def test_without_worker(appiad, owner, worker):

@@ -9,7 +9,7 @@ import pytest
 
 from lib.apic import app, ok
 from lib.appiad import BUILD, Appiad, store_settings, wait_for
-from lib.kafka import SECURED, start_apache_kafka, tool
+from lib.kafka import SECURED, allow_scram, start_apache_kafka
 from lib.mqs import Mqs
 from lib.mqs import app as published_app
 from lib.mqs_api import MQS, TOPICS, create, delete
@@ -207,12 +207,7 @@ def test_password_without_tls(secured, manager):
 def test_scram_without_tls(secured, tmp_path):
     """Also with a librdkafka whose SCRAM Apache Kafka refuses."""
     if not isinstance(secured.kafka, Mqs):
-        path = os.path.join(secured.kafka.folder, 'admin.properties')
-        with open(path, 'w', encoding='ascii') as f:
-            f.write('security.protocol=SASL_PLAINTEXT\nsasl.mechanism=PLAIN\nsasl.jaas.config=org.apache.kafka.common.security.'
-                    f'plain.PlainLoginModule required username="{secured.user}" password="{secured.password}";\n')
-        tool(secured.kafka, 'kafka.admin.ConfigCommand', '--command-config', path, '--alter', '--entity-type', 'users',
-             '--entity-name', secured.user, '--add-config', f'SCRAM-SHA-512=[password={secured.password}]')
+        allow_scram(secured.kafka, 'SCRAM-SHA-512')
 
     def produce(topic):
         code, _, errors = kcat(secured.address, 'SASL_PLAINTEXT', 'PLAIN', secured.user, secured.password, '-P', '-t', topic,

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """An orderly stop: groups of both protocols go on where they were, and nothing that was acknowledged is lost."""
+import pathlib
 import subprocess
 import threading
 import time
@@ -9,7 +10,7 @@ import pytest
 from lib import vendor
 from lib.appiad import wait_for
 from lib.mqs import Mqs
-from lib.wire import Wire, batch, error
+from lib.wire import Wire, batch, error, records
 
 CONSUMERS = '''
 import sys, threading, time
@@ -158,3 +159,71 @@ def test_stop_under_load_is_quick_and_honest():
     mqs.stop()
     mqs.remove()
     assert took < 3, took
+
+
+@pytest.fixture
+def slow_disk(tmp_path, monkeypatch):
+    """Makes flushes of files whose path has the text slow, and says whether one has begun."""
+    source, name = pathlib.Path(__file__).with_name('slow_disk.c'), tmp_path / 'slow'
+    subprocess.run(['cc', '-shared', '-fPIC', '-o', tmp_path / 'slow.so', source], check=True)
+    monkeypatch.setenv('LD_PRELOAD', str(tmp_path / 'slow.so'))
+    monkeypatch.setenv('SLOW_DISK', str(name))
+    monkeypatch.setenv('ASAN_OPTIONS', 'verify_asan_link_order=0')
+
+    def slow(text=None):
+        if text:
+            name.write_text(text)
+        return name.with_suffix('.seen').exists()
+    return slow
+
+
+@pytest.mark.parametrize('what', ['groups', 'state'])
+def test_what_waits_for_the_disk_is_answered(slow_disk, what):
+    """A commit of offsets, or a new topic, that the broker has begun with when it is told to stop."""
+    mqs = Mqs()
+    with Wire(mqs) as wire:
+        wire.create('t')
+        assert wire.commit('g', 't', 1) == 'NONE'
+        slow_disk('__appia_' + what)
+        if what == 'groups':
+            wire.send('OffsetCommit', 8, group_id='g', member_id='', generation_id_or_member_epoch=-1, topics=[
+                {'name': 't', 'partitions': [{'partition_index': 0, 'committed_offset': 2, 'committed_metadata': ''}]}])
+        else:
+            wire.send('CreateTopics', 7, timeout_ms=10000, topics=[{'name': 'new', 'num_partitions': 1, 'replication_factor': 1}])
+        wait_for(slow_disk, 10, 'a flush')
+        mqs.stop()
+        if what == 'groups':
+            assert error(wire.receive('OffsetCommit', 8)['topics'][0]['partitions'][0]) == 'NONE'
+        else:
+            assert error(wire.receive('CreateTopics', 7)['topics'][0]) == 'NONE'
+    mqs.start()
+    with Wire(mqs) as wire:
+        if what == 'groups':
+            assert wire.committed('g', 't') == (2, '')
+        else:
+            assert wire.produce('new', batch([b'x']))['error'] == 'NONE'
+    mqs.stop()
+    mqs.remove()
+
+
+def test_a_transaction_whose_markers_wait_for_the_disk(slow_disk):
+    """They are nobody's request: the stop does not wait for them, the next start ends the transaction."""
+    mqs = Mqs()
+    with Wire(mqs) as wire:
+        wire.create('slow', 2)
+        who = wire.producer('id')
+        wire.call('AddPartitionsToTxn', 3, v3_and_below_transactional_id='id', v3_and_below_producer_id=who[0],
+                  v3_and_below_producer_epoch=who[1], v3_and_below_topics=[{'name': 'slow', 'partitions': [0, 1]}])
+        for p in range(2):
+            assert wire.produce('slow', batch([b'x'], who, 0, transactional=True), p, transaction='id')['error'] == 'NONE'
+        slow_disk('slow-')
+        assert error(wire.call('EndTxn', 3, transactional_id='id', producer_id=who[0], producer_epoch=who[1],
+                               committed=True)) == 'NONE'
+        wait_for(slow_disk, 10, 'a flush')
+    mqs.stop()
+    mqs.start()
+    with Wire(mqs) as wire:
+        for p in range(2):
+            wait_for(lambda part=p: records(wire.fetch('slow', 0, part, committed=True)['records']), 30, 'the record')
+    mqs.stop()
+    mqs.remove()

@@ -141,6 +141,16 @@ def start_apache_kafka(options=None, config=CONFIG):
     return kafka
 
 
+def allow_scram(kafka, mechanism):
+    """Lets the administrator of a Kafka with SECURED log in by SCRAM too."""
+    path = os.path.join(kafka.folder, 'admin.properties')
+    with open(path, 'w', encoding='ascii') as f:
+        f.write('security.protocol=SASL_PLAINTEXT\nsasl.mechanism=PLAIN\nsasl.jaas.config=org.apache.kafka.common.security.'
+                'plain.PlainLoginModule required username="admin" password="admin-secret";\n')
+    tool(kafka, 'kafka.admin.ConfigCommand', '--command-config', path, '--alter', '--entity-type', 'users', '--entity-name',
+         'admin', '--add-config', f'{mechanism}=[password=admin-secret]')
+
+
 def tool(kafka, name, *args):
     """Output of one of Apache Kafka's own programs: 'org.apache.kafka.tools.TopicCommand'."""
     done = vendor._run(*JAVA, '-cp', os.path.join(libraries(), '*'), name,

@@ -8,6 +8,6 @@ import pytest
     'cluster', 'topics', 'offsets', 'groups', 'acls',
     # groups
     'classic', 'consumer', 'cooperative', 'staticClassic', 'staticConsumer', 'pattern',
-    'transactions', 'timedOut', 'quotas'])
+    'transactions', 'timedOut', 'hanging', 'quotas'])
 def test_scenario(mqs, java, name):
     java.run('Scenarios', name, mqs.address)

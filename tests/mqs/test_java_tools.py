@@ -6,6 +6,7 @@ import re
 import pytest
 
 from lib import kafka
+from lib.wire import Wire, batch
 
 TOOLS = 'org.apache.kafka.tools.'
 SCRAM = 'org.apache.kafka.common.security.scram.ScramLoginModule'
@@ -193,7 +194,7 @@ def test_the_cluster(tools, tmp_path):
     out = tools('BrokerApiVersionsCommand')
     assert 'Produce(0): 0 to 13' in out, out
     # What brokers of one cluster and controllers ask each other, and what is not offered.
-    missing = {'WriteTxnMarkers', 'UnregisterBroker', 'GetTelemetrySubscriptions', 'PushTelemetry', 'AddRaftVoter', 'RemoveRaftVoter'}
+    missing = {'UnregisterBroker', 'GetTelemetrySubscriptions', 'PushTelemetry', 'AddRaftVoter', 'RemoveRaftVoter'}
     assert {k for k in re.findall(r'(\w+)\(\d+\): UNSUPPORTED', out) if not re.search('Share|Streams|DelegationToken', k)} == missing
     assert 'Cluster ID: ' in tools.java.run(TOOLS + 'ClusterTool', 'cluster-id', '--bootstrap-server', tools.mqs.address)
     out = tools('LeaderElectionCommand', '--election-type', 'preferred', '--all-topic-partitions')
@@ -224,6 +225,19 @@ def test_transactions(tools, java, mqs):
     out = tools('TransactionsCommand', 'describe-producers', '--topic', 'txn-out', '--partition', 0)
     assert len(out.splitlines()) == 2, out
     tools('TransactionsCommand', 'find-hanging', '--broker-id', 1)
+
+
+def test_a_hanging_transaction_is_aborted(tools, mqs):
+    tools.create('txn-hangs')
+    with Wire(mqs) as w:
+        pid, epoch = w.producer('hangs', timeout=900000)
+        lost = batch([b'lost'], (pid, epoch), 0, transactional=True)
+        assert w.produce('txn-hangs', lost, transaction='hangs', version=12)['error'] == 'NONE'
+    tools.write('txn-hangs', ['behind'])
+    tools('TransactionsCommand', 'abort', '--topic', 'txn-hangs', '--partition', 0, '--start-offset', 0)
+    assert tools.read('txn-hangs', 1, '--isolation-level', 'read_committed') == ['behind']
+    assert 'any open transactions' in tools.refused('TransactionsCommand', 'abort', '--topic', 'txn-hangs', '--partition', 0,
+                                                   '--start-offset', 0)
 
 
 def test_performance_tools(tools, java, mqs):

@@ -42,6 +42,41 @@ def test_a_peer_without_tls_is_no_trouble_of_others(mqs):
         s.close()
 
 
+def log_in(mqs, wire):
+    context = ssl.create_default_context(cafile=mqs.ca)
+    context.check_hostname = False
+    wire.socket = context.wrap_socket(wire.socket)
+    assert wire.call('SaslHandshake', 1, mechanism='PLAIN')['error_code'] == 0
+    assert wire.call('SaslAuthenticate', 2, auth_bytes=b'\0key-root\0secret-root')['error_code'] == 0
+
+
+@pytest.mark.parametrize('why', ['waits', 'pauses'])
+def test_requests_behind_a_full_queue_are_answered_without_more_bytes(mqs, why):
+    """The broker stops reading in the middle of a TLS record: what OpenSSL has of it by then makes no event of the socket."""
+    def versions_of(size):
+        return struct.pack('>ihhih', size - 4, 18, 0, 7, size - 14) + bytes(size - 14)
+    with Wire(mqs) as plain:
+        plain.create('full-' + why)
+    mqs.quota(client='pauses', producer_byte_rate=1000)
+    with Wire(mqs, client=why, port=mqs.sasl_port) as w:
+        log_in(mqs, w)
+        w.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+        if why == 'waits':
+            part = {'partition': 0, 'fetch_offset': 0, 'partition_max_bytes': 1000}
+            w.send('Fetch', 4, replica_id=-1, max_wait_ms=500, min_bytes=1, max_bytes=1000,
+                   topics=[{'topic': 'full-waits', 'partitions': [part]}])
+        else:
+            w.send('Produce', 3, acks=1, timeout_ms=1000, topic_data=[
+                {'name': 'full-pauses', 'partition_data': [{'index': 0, 'records': batch([bytes(2000)])}]}])
+        # 64 requests are read ahead; the last of them is whole with the first bytes of the second record.
+        first, second = versions_of(20) * 62 + versions_of(12000), versions_of(2000) * 3
+        w.socket.sendall(first[:-2000])
+        w.socket.sendall(first[-2000:] + second)
+        w.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
+        for _ in range(1 + 62 + 1 + 3):
+            w._exactly(struct.unpack('>i', w._exactly(4))[0])
+
+
 FAKE = pathlib.Path(__file__).with_name('kernel_tls.c')
 
 

@@ -4,8 +4,9 @@ import socket
 import time
 
 import pytest
+import yaml
 
-from lib.wire import Wire, errors
+from lib.wire import SPEC, Wire, errors
 
 
 @pytest.fixture
@@ -88,6 +89,35 @@ def test_request_percentage(mqs, wire):
         assert seconds(w, 10) > free * 3 + 0.5
         assert seconds(other, 10) < free * 3 + 0.5
         assert alter(wire, {'client-id': 'busy'}, 'request_percentage', None) == 'NONE'
+
+
+def test_every_answer_says_so(mqs, wire):
+    """throttle_time_ms, in every answer that has it."""
+    create(wire, 'told', 200)
+    offered = {k['api_key']: k['max_version'] for k in wire.call('ApiVersions', 3)['api_keys']}
+    fields = {'Produce': {'acks': -1, 'topic_data': [{'partition_data': [{'index': 0}]}]}, 'FindCoordinator': {
+        'coordinator_keys': ['x']}, 'ApiVersions': {'client_software_name': 'x', 'client_software_version': '1'}}
+    asked = {}
+    assert alter(wire, {'client-id': 'told'}, 'request_percentage', 0.01) == 'NONE'
+    with Wire(mqs, client='told') as w:
+        # The work for the answer itself counts.
+        assert w.call('Metadata', 9, topics=None)['throttle_time_ms'] > 0
+        begin = time.monotonic()
+        w.call('ApiVersions', 3, **fields['ApiVersions'])
+        assert time.monotonic() - begin > 0.3
+    for path in sorted((SPEC / 'messages').glob('*.yaml')):
+        doc = yaml.safe_load(path.read_text(encoding='utf-8'))
+        row = next((r['throttle_time_ms'] for r in doc.get('response', []) if 'throttle_time_ms' in r), None)
+        if row and doc.get('key') in offered:
+            with Wire(mqs, client='told') as w:
+                answer = w.call(doc['name'], offered[doc['key']], **fields.get(doc['name'], {}))
+                asked[doc['name']] = answer['throttle_time_ms']
+    assert len(asked) > 50 and [n for n, ms in asked.items() if not 0 < ms <= 1000] == [], asked
+    with Wire(mqs, client='told') as w:
+        assert 'throttle_time_ms' not in w.call('Metadata', 0)
+    assert alter(wire, {'client-id': 'told'}, 'request_percentage', None) == 'NONE'
+    with Wire(mqs, client='told') as w:
+        assert w.call('Metadata', 9, topics=None)['throttle_time_ms'] == 0
 
 
 def test_request_percentage_of_slow_requests(mqs, wire):

@@ -2,6 +2,7 @@
 """What holds when processes die, Kafka is away, and when there are too many."""
 import os
 import signal
+import struct
 import subprocess
 import threading
 import time
@@ -13,6 +14,7 @@ from lib.appiad import wait_for
 from lib.kafka import tool
 from lib.mqs import Mqs
 from lib.rest import SESSION, Messages, any_kafka
+from lib.wire import Wire, error
 
 
 def contents(got):
@@ -285,6 +287,63 @@ def test_a_kafka_client_joins(messages, owner):
         finally:
             kcat.terminate()
     assert owner.ack(topic, mine, group) == {'success': 1, 'fail': 0}
+
+
+class Member:
+    """A member of a classic group that wants no topic, and joins when it is told to."""
+
+    def __init__(self, messages, group):
+        self.wire, self.group, self.id = Wire(None, port=int(messages.address.rsplit(':', 1)[1])), group, ''
+
+    def join(self):
+        subscription = struct.pack('>hii', 0, 0, -1)
+        self.wire.send('JoinGroup', 3, group_id=self.group, session_timeout_ms=60000, rebalance_timeout_ms=60000,
+                       member_id=self.id, protocol_type='consumer',
+                       protocols=[{'name': n, 'metadata': subscription} for n in ('range', 'roundrobin')])
+
+    def sync(self):
+        answer = self.wire.receive('JoinGroup', 3)
+        assert error(answer) == 'NONE'
+        self.id = answer['member_id']
+        assert error(self.wire.call('SyncGroup', 2, group_id=self.group, generation_id=answer['generation_id'],
+                                    member_id=self.id)) == 'NONE'
+
+    def leave(self):
+        assert error(self.wire.call('LeaveGroup', 1, group_id=self.group, member_id=self.id)) == 'NONE'
+        self.wire.socket.close()
+
+
+def test_acknowledgements_in_a_long_rebalance(messages, owner):
+    """They wait until the partition is ours again, and are taken then."""
+    topic, group = messages.topic(owner), 'long'
+    for _ in range(3):
+        owner.produce(topic, *'0123456789')
+    got = owner.take(topic, 30, group, ack_wait=300)
+    slow, other = Member(messages, group), Member(messages, group)
+    slow.join()
+    slow.sync()
+    other.join()
+    answers, last, pace = [], [time.monotonic()], threading.Event()
+
+    def acknowledge():
+        for m in got:
+            pace.wait(0.1)  # the interface learns of the rebalance by its heartbeats
+            answers.append(owner.ack(topic, [m], group))
+            last[0] = time.monotonic()
+    thread = threading.Thread(target=acknowledge)
+    thread.start()
+    # Nobody is in the group again until the slow one is.
+    wait_for(lambda: not thread.is_alive() or time.monotonic() - last[0] > 7, 60, 'an acknowledgement that waits')
+    assert thread.is_alive()
+    pace.set()
+    slow.join()
+    other.sync()
+    slow.sync()
+    thread.join(30)
+    assert answers == [{'success': 1, 'fail': 0}] * 30
+    assert owner.nothing(topic, group)
+    slow.leave()
+    other.leave()
 
 
 def test_a_topic_that_kafka_does_not_have(messages, owner):

@@ -97,6 +97,9 @@ void mqs_broker_close(struct mqs_broker *b)
 	if (b->housekeeping)
 		pthread_join(b->housekeeper, NULL);
 	b->housekeeping = false;
+	/* Who waits for the disk, and how he is told, goes with the server. */
+	if (b->store)
+		plog_store_quiet(b->store);
 	if (b->by_name) {
 		mqs_coord_close(b);
 		fetch_sessions_free(b);
@@ -142,6 +145,7 @@ void mqs_broker_free(struct mqs_broker *b)
 	X(ADD_PARTITIONS_TO_TXN, LOOP, add_partitions_to_txn)                                                          \
 	X(ADD_OFFSETS_TO_TXN, LOOP, add_offsets_to_txn)                                                                \
 	X(END_TXN, LOOP, end_txn)                                                                                      \
+	X(WRITE_TXN_MARKERS, WORKER, write_txn_markers)                                                                \
 	X(TXN_OFFSET_COMMIT, LOOP, txn_offset_commit)                                                                  \
 	X(DESCRIBE_ACLS, WORKER, describe_acls)                                                                        \
 	X(CREATE_ACLS, WORKER, create_acls)                                                                            \

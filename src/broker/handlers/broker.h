@@ -228,6 +228,7 @@ struct mqs_broker_options {
 	int32_t fetch_sessions_max;
 };
 
+struct marker_job;
 struct mqs_token;
 struct mqs_usage;
 
@@ -253,6 +254,7 @@ struct mqs_broker {
 	pthread_mutex_t coord;
 	struct group_coord *groups;
 	struct txn_coord *txns;
+	struct marker_job *markers; /* on their way; coord */
 	struct share_coord *share;
 	uv_timer_t coord_timer;
 	pthread_t housekeeper;
@@ -459,6 +461,7 @@ MQS_HANDLER(init_producer_id);
 MQS_HANDLER(add_partitions_to_txn);
 MQS_HANDLER(add_offsets_to_txn);
 MQS_HANDLER(end_txn);
+MQS_HANDLER(write_txn_markers);
 MQS_HANDLER(txn_offset_commit);
 MQS_HANDLER(describe_transactions);
 MQS_HANDLER(list_transactions);

@@ -187,6 +187,7 @@ struct marker_wait {
 
 /* The markers of one transaction on their way. */
 struct marker_job {
+	struct marker_job *prev, *next; /* of the broker */
 	struct mqs_broker *b;
 	struct str txn_id;
 	int64_t producer_id;
@@ -216,6 +217,18 @@ static void txn_answer(void *arg, uint64_t token, const struct txn_reply *reply)
 	call->txn(call, reply);
 }
 
+static void job_free(struct marker_job *job)
+{
+	if (job->prev)
+		job->prev->next = job->next;
+	else
+		job->b->markers = job->next;
+	if (job->next)
+		job->next->prev = job->prev;
+	coord_disown(&job->txn_id);
+	free(job);
+}
+
 /* One of a job's parts is done. */
 static void marker_done(struct marker_job *job, bool ok)
 {
@@ -226,8 +239,7 @@ static void marker_done(struct marker_job *job, bool ok)
 		return;
 	if (b->txns)
 		txn_markers_done(b->txns, job->txn_id, job->producer_id, job->epoch, job->ok, mqs_now());
-	coord_disown(&job->txn_id);
-	free(job);
+	job_free(job);
 }
 
 static void on_marker_durable(struct plog_waiter *w, int code)
@@ -294,6 +306,10 @@ static void txn_markers(void *arg, const struct txn_markers *m)
 	struct marker_job *job = mem_zalloc(sizeof(*job) + n * sizeof(job->v[0]));
 
 	job->b = b;
+	job->next = b->markers;
+	if (job->next)
+		job->next->prev = job;
+	b->markers = job;
 	job->txn_id = coord_own(m->txn_id);
 	job->producer_id = m->producer_id;
 	job->epoch = m->epoch;
@@ -432,6 +448,9 @@ void mqs_coord_close(struct mqs_broker *b)
 	b->share = NULL;
 	b->groups = NULL;
 	b->txns = NULL;
+	/* Markers that the stop did not wait for: the next start finds their transactions. */
+	while (b->markers)
+		job_free(b->markers);
 	mqs_group_free(b);
 	pthread_mutex_unlock(&b->coord);
 }

@@ -164,6 +164,7 @@ static void who_of(struct mqs_request *rq, enum quota_kind kind, struct who *ret
 	ret->name = (struct str){ret->key, n < (int)sizeof(ret->key) ? (size_t)n : sizeof(ret->key) - 1};
 }
 
+/* Whoever answers on another thread may look meanwhile. */
 static int32_t slow_down(struct mqs_request *rq, int32_t pause)
 {
 	rq->throttle_ms = pause > rq->throttle_ms ? pause : rq->throttle_ms;
@@ -207,7 +208,33 @@ bool mqs_quota_mutate(struct mqs_request *rq, int64_t partitions, bool strict, i
 	return added;
 }
 
-/* The rate counts percents of one thread, as Kafka does: a second of a thread is a hundred. */
+/* The request whose handler runs on this thread, and is charged. */
+struct timed {
+	struct mqs_request *rq;
+	const struct who *who;
+	uint64_t from;
+};
+
+static _Thread_local struct timed timed;
+
+/* The rate counts percents of one thread, as Kafka does: a second of a thread is a hundred. Returns the pause. */
+static int32_t charge_time(struct mqs_broker *b, const struct who *who)
+{
+	uint64_t now = uv_hrtime();
+	double spent = (double)(now - timed.from) / 1e7;
+	bool added;
+
+	timed.from = now;
+	return charge(b, who->name, QUOTA_REQUEST, who->rate, spent, false, &added);
+}
+
+/* The answer tells of the time until now; what is answered later, of the time its handler took. */
+static void answering(struct mqs_request *rq)
+{
+	if (timed.rq == rq)
+		slow_down(rq, charge_time(mqs_broker(rq), timed.who));
+}
+
 void mqs_run_timed(struct mqs_request *rq, void (*fn)(struct mqs_request *rq), bool here)
 {
 	struct mqs_broker *b = mqs_broker(rq);
@@ -223,13 +250,15 @@ void mqs_run_timed(struct mqs_request *rq, void (*fn)(struct mqs_request *rq), b
 		fn(rq);
 		return;
 	}
+	struct timed before = timed;
+
 	slow_down(rq, charge(b, who.name, QUOTA_REQUEST, who.rate, 0, false, &added));
-	uint64_t begin = uv_hrtime();
-
+	rq->answering = answering;
+	timed = (struct timed){rq, &who, uv_hrtime()};
 	fn(rq);
-	double spent = (double)(uv_hrtime() - begin) / 1e7;
-	int32_t pause = charge(b, who.name, QUOTA_REQUEST, who.rate, spent, false, &added);
+	int32_t pause = charge_time(b, &who);
 
+	timed = before;
 	/* Elsewhere the request may have gone; the next one pays. */
 	if (here)
 		slow_down(rq, pause);

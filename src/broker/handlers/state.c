@@ -160,6 +160,7 @@ static void report_locked(struct mqs_statelog *sl)
 		if (!s)
 			return;
 		sl->stored(sl, s->batch, s->ok);
+		mqs_server_hold(sl->broker->server, -1);
 		free(s);
 	}
 }
@@ -192,6 +193,7 @@ void mqs_statelog_add(struct mqs_statelog *sl, const struct coord_record *v, siz
 	s->batch = batch;
 	s->waiter.inbox = sl->inbox;
 	s->waiter.fn = on_stored;
+	mqs_server_hold(sl->broker->server, 1);
 	pthread_mutex_lock(&sl->lock);
 	int rc = append(sl, v, n, &end);
 

@@ -509,6 +509,7 @@ static bool exchange(struct compaction *c)
 	if (same) {
 		plog__segs_remove(p, at, c->group_n - 1);
 		p->segs[at] = plog__seg_ref(c->into);
+		p->recent_n = 0; /* positions in the old files, whose base the new one has */
 		p->bytes += c->into->size;
 	}
 	pthread_mutex_unlock(&p->lock);
@@ -524,7 +525,7 @@ static int swap_files(struct compaction *c)
 
 	/* Readers that still have the old segments need their files open: the names go. */
 	for (uint32_t i = 0; i < c->group_n; i++) {
-		if (plog__seg_fd(p, c->segs[c->group_from + i]) < 0)
+		if (plog__seg_pin(p, c->segs[c->group_from + i]))
 			return errno == ENOENT ? 1 : -1;
 	}
 	cleaned_path(from, c);

@@ -107,6 +107,9 @@ struct plog;
  * ERR_APPIA_0507 when the disk is full. A partition that cannot be opened does not stop the others: it is counted in
  * plog_store_stats() and answers PLOG_STORAGE. */
 int plog_store_open(const struct plog_store_config *cfg, struct plog_store **ret, struct err *err);
+/* Before plog_store_close(): waits for the flush under way, if there is one; from then on no waiter is called, and all
+ * may be freed, their inboxes too. Nobody may append or wait any more. */
+void plog_store_quiet(struct plog_store *store);
 /* Orderly stop: everything durable, indexes and producer snapshots written, state marked clean. Nobody may use the
  * store or its partitions meanwhile; references to partitions and slices must have been given back. NULL is legal. */
 void plog_store_close(struct plog_store **store);
@@ -229,6 +232,7 @@ struct plog_marker {
 	int64_t producer_id;
 	int16_t producer_epoch;
 	int32_t coordinator_epoch;
+	bool newer;                       /* an open transaction wants a newer epoch than its own (KIP-1228) */
 	bool commit;
 	int64_t now_ms;
 };

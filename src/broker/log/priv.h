@@ -96,6 +96,9 @@ void plog__seg_note_abort(struct plog_segment *seg, const struct plog_txn_entry 
 int plog__seg_save(struct plog *p, struct plog_segment *seg);
 /* Indexes in memory, read or rebuilt; -1 when the log cannot be read. Any thread. */
 int plog__seg_load(struct plog *p, struct plog_segment *seg);
+/* Before its names go, or other files get them: opens and loads, as who has a reference may only now begin to read. -1
+ * with errno when there is no file. */
+int plog__seg_pin(struct plog *p, struct plog_segment *seg);
 void plog__seg_unlink(struct plog *p, struct plog_segment *seg);
 
 /* Path of a segment's file, relative to the store's directory. */

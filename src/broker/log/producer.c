@@ -160,7 +160,7 @@ int plog__producer_check_marker(const struct producers *ps, const struct plog_ma
 
 	if (!pr)
 		return PLOG_OK;
-	if (m->producer_epoch < pr->epoch)
+	if (m->producer_epoch < pr->epoch || (m->newer && m->producer_epoch == pr->epoch && pr->txn_first >= 0))
 		return PLOG_INVALID_EPOCH;
 	return m->coordinator_epoch < pr->coordinator_epoch ? PLOG_COORDINATOR_FENCED : PLOG_OK;
 }

@@ -293,6 +293,9 @@ int plog_read(struct plog *p, struct plog_read *r)
 	pthread_mutex_unlock(&p->lock);
 	if (!rc)
 		rc = make_slices(p, r, &plan, &end);
+	/* Of a partition that is deleted meanwhile the files cannot be opened. */
+	if (rc == PLOG_STORAGE && plog__open_error(p) == PLOG_GONE)
+		rc = PLOG_GONE;
 	if (!rc && r->n_slices && r->isolation == PLOG_READ_COMMITTED)
 		rc = find_aborted(p, r, plan.v[0].seg->base, end);
 	for (uint32_t i = 0; i < plan.n; i++)

@@ -236,6 +236,11 @@ int plog__seg_load(struct plog *p, struct plog_segment *seg)
 	return 0;
 }
 
+int plog__seg_pin(struct plog *p, struct plog_segment *seg)
+{
+	return plog__seg_fd(p, seg) < 0 || plog__seg_load(p, seg) ? -1 : 0;
+}
+
 /* Deleted files become spare ones when nobody reads them, up to a number. */
 void plog__seg_unlink(struct plog *p, struct plog_segment *seg)
 {
@@ -243,7 +248,9 @@ void plog__seg_unlink(struct plog *p, struct plog_segment *seg)
 	char path[PLOG_PATH], spare[32];
 
 	plog__path(path, p, seg->base, ".log");
-	if (atomic_load(&seg->refs) == 1 && atomic_load(&store->spares) < (int)store->cfg.spare_files) {
+	if (atomic_load(&seg->refs) > 1) {
+		plog__seg_pin(p, seg); /* in no list any more: there will be no further readers */
+	} else if (atomic_load(&store->spares) < (int)store->cfg.spare_files) {
 		for (unsigned i = 0; i < store->cfg.spare_files; i++) {
 			snprintf(spare, sizeof(spare), "spare-%u", i);
 			if (faccessat(store->dirfd, spare, F_OK, 0) == 0)

@@ -327,6 +327,20 @@ void plog_store_close(struct plog_store **store)
 	*store = NULL;
 }
 
+void plog_store_quiet(struct plog_store *store)
+{
+	size_t at = 0;
+	struct plog *p;
+
+	plog__sync_stop(store);
+	while ((p = plog_store_next(store, &at))) {
+		pthread_mutex_lock(&p->lock);
+		p->waiters = NULL;
+		pthread_mutex_unlock(&p->lock);
+		plog_unref(p);
+	}
+}
+
 /* ---- create, delete ---- */
 
 static int make_folder(struct plog *p, const char *name)

@@ -312,7 +312,7 @@ static void update(struct mqs_conn *c)
 	uv_poll_start(&c->poll, events, on_poll);
 }
 
-void mqs__conn_go(struct mqs_conn *c)
+static void go(struct mqs_conn *c)
 {
 	if (c->closing || c->parting)
 		return;
@@ -329,6 +329,20 @@ void mqs__conn_go(struct mqs_conn *c)
 		}
 	}
 	update(c);
+}
+
+void mqs__conn_go(struct mqs_conn *c)
+{
+	c->refs++;
+	go(c);
+	/* Bytes that TLS holds already make no event: not now, and not when there is room for them again. */
+	while (!c->closing && c->ssl && readable(c) && !c->muted_until && SSL_pending(c->ssl) > 0) {
+		if (receive(c))
+			go(c);
+		else
+			mqs__conn_close(c);
+	}
+	mqs__conn_unref(c);
 }
 
 static bool handshake(struct mqs_conn *c)
@@ -388,23 +402,14 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 		if (!c->first || c->running)
 			mqs__conn_close(c);
 	}
-	if (!c->closing)
-		mqs__conn_go(c);
-	/* Bytes that TLS holds already make no event. */
-	while (!c->closing && c->ssl && readable(c) && !c->muted_until && SSL_pending(c->ssl) > 0) {
-		if (!receive(c))
-			mqs__conn_close(c);
-		else
-			mqs__conn_go(c);
-	}
+	mqs__conn_go(c);
 	mqs__conn_unref(c);
 }
 
 /* Half of the memory for requests is taken, and this one takes some of it for longer than it needs at 1 MB/s. */
 static bool hoards(const struct mqs_conn *c, int64_t now)
 {
-	return c->frame && c->charged &&
-	       atomic_load(&c->server->stats.memory) > c->server->options.memory_max / 2 &&
+	return c->frame && c->charged && atomic_load(&c->server->stats.memory) > c->server->options.memory_max / 2 &&
 	       now - c->frame_since > HOARD_MS + (int64_t)(c->frame_n / 1000);
 }
 

@@ -81,11 +81,23 @@ static void on_inbox(uv_poll_t *poll, int status, int events)
 	plog_inbox_take(loop->inbox);
 }
 
+/* Answers may still come, or have come and are not sent yet. */
+static bool stop_waits(struct mqs_loop *loop)
+{
+	if (loop->held || atomic_load(&loop->server->held))
+		return true;
+	pthread_mutex_lock(&loop->lock);
+	bool more = loop->tasks;
+
+	pthread_mutex_unlock(&loop->lock);
+	return more;
+}
+
 static void stop_if_idle(struct mqs_loop *loop, int64_t now)
 {
 	if (!loop->stop_since)
 		loop->stop_since = now;
-	if (loop->held && now - loop->stop_since < STOP_GRACE_MS)
+	if (now - loop->stop_since < STOP_GRACE_MS && stop_waits(loop))
 		return;
 	while (loop->conns)
 		mqs__conn_close(loop->conns);

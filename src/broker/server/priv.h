@@ -87,6 +87,7 @@ struct mqs_server {
 	struct listening listening[8];
 	unsigned n_listening;
 	atomic_bool stopping;
+	atomic_int held;
 	struct mqs_stats stats;
 	pthread_t worker;
 	bool worker_running, worker_stop;

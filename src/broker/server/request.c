@@ -126,6 +126,7 @@ void mqs_to_worker(struct mqs_request *rq, void (*fn)(struct mqs_request *rq))
 	struct mqs_server *s = rq->conn->server;
 
 	rq->work = fn;
+	mqs_server_hold(s, 1);
 	pthread_mutex_lock(&s->work_lock);
 	rq->work_next = NULL;
 	*s->work_end = rq;
@@ -185,8 +186,14 @@ static size_t cuts_of(const struct kafka_fetch_res *res)
 	return n;
 }
 
-void mqs_answer(struct mqs_request *rq, const void *res)
+void mqs_answer(struct mqs_request *rq, void *res)
 {
+	if (rq->answering)
+		rq->answering(rq);
+	int32_t pause = atomic_load(&rq->throttle_ms);
+
+	if (pause > 0)
+		kafka_response_throttle(rq->head.api, pause, res);
 	if (rq->head.key == KAFKA_API_FETCH && rq->head.version >= 4) {
 		rq->gather.cap = cuts_of(res);
 		rq->gather.v = ARENA_ARRAY(rq->arena, struct kafka_cut, rq->gather.cap);

@@ -27,6 +27,7 @@ static void *work(void *arg)
 				s->work_end = &s->work;
 			pthread_mutex_unlock(&s->work_lock);
 			rq->work(rq);
+			mqs_server_hold(s, -1);
 			pthread_mutex_lock(&s->work_lock);
 		} else if (s->worker_stop) {
 			break;
@@ -248,6 +249,11 @@ void mqs_server_free(struct mqs_server *s)
 	if (s->spare_fd >= 0)
 		close(s->spare_fd);
 	free(s);
+}
+
+void mqs_server_hold(struct mqs_server *s, int by)
+{
+	atomic_fetch_add(&s->held, by);
 }
 
 struct mqs_stats *mqs_server_stats(struct mqs_server *s)

@@ -75,7 +75,9 @@ struct mqs_request {
 	void *own; /* the handler's, until the answer */
 	void (*cancel)(
 		struct mqs_request *rq); /* the connection has gone; on its loop. Must answer or let it be answered */
-	int32_t throttle_ms; /* the connection pauses for so long behind the answer */
+	void (*answering)(
+		struct mqs_request *rq); /* before an answer, on whatever thread it is made; may set throttle_ms */
+	_Atomic int32_t throttle_ms; /* the connection pauses for so long behind the answer, which says so */
 	int64_t started_us; /* monotonic */
 	bool last; /* the connection is closed behind the answer */
 
@@ -146,11 +148,13 @@ uv_loop_t *mqs_loop_uv(struct mqs_loop *loop);
 struct plog_inbox *mqs_loop_inbox(struct mqs_loop *loop);
 /* Counts waiters under way: an orderly stop waits for them. The loop's thread. */
 void mqs_loop_hold(struct mqs_loop *loop, int by);
+/* The same for what may be answered on any loop. Any thread. */
+void mqs_server_hold(struct mqs_server *server, int by);
 
-/* Answers with a response struct of the request's API. Records in it are struct plog_read pointers (p) with their
- * bytes (n), given back by the server; slices in memory (plog_slice.memory) have to stay as long as the request's
- * arena. Once per request; any thread. */
-void mqs_answer(struct mqs_request *rq, const void *res);
+/* Answers with a response struct of the request's API; sets its throttle_time_ms where it has one. Records in it are
+ * struct plog_read pointers (p) with their bytes (n), given back by the server; slices in memory (plog_slice.memory)
+ * have to stay as long as the request's arena. Once per request; any thread. */
+void mqs_answer(struct mqs_request *rq, void *res);
 /* Nothing is sent (Produce with acks=0). */
 void mqs_answer_nothing(struct mqs_request *rq);
 /* The connection is closed. */

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/rnd.h"
 #include "model/apic/publish.h"
+#include "model/write.h"
 
 /* An environment made for debugging outlives its call only when the process dies in it. */
 #define STALE_MS (10 * 60 * 1000)
@@ -157,16 +158,10 @@ static int prepare(struct model *m, struct str instance_id, struct str api_id, c
 	return rc || !t->temporary ? rc : write_debugged(m, t, &d);
 }
 
-static int in_transaction(struct model *m, int (*fn)(struct model *m, void *arg), void *arg)
+static int write_and_publish(struct model *m, int (*fn)(struct model *m, void *arg), void *arg)
 {
-	int rc = store_begin(m->store, STORE_WRITE, &m->tx, &m->err);
+	int rc = model_write(m, fn, arg);
 
-	if (rc)
-		return rc;
-	rc = fn(m, arg);
-	if (rc == 0)
-		rc = store_commit(&m->tx, &m->err);
-	store_rollback(&m->tx);
 	if (rc == 0 && m->publish)
 		m->publish(m->publish_ctx);
 	return rc;
@@ -255,14 +250,14 @@ int api_debug(struct model *m, struct str instance_id, struct str api_id, const 
 
 	if (str_is(in->mode, "MARKET"))
 		return err_set(&m->err, ERR_APIG_2030, "no market is connected");
-	int rc = in_transaction(m, start, &s);
+	int rc = write_and_publish(m, start, &s);
 
 	if (rc)
 		return rc;
 	rc = call(m, &s, ret);
 	if (s.target.temporary) {
 		struct err kept = m->err;
-		int ended = in_transaction(m, finish, &s);
+		int ended = write_and_publish(m, finish, &s);
 
 		/* What the call said matters more; a leftover goes with the next debugging. */
 		if (rc)

@@ -4,6 +4,7 @@
 #include "base/enc.h"
 #include "model/fdi/worker.h"
 #include "model/livedata/definition.h"
+#include "model/write.h"
 
 #include <stdio.h>
 
@@ -169,34 +170,42 @@ static int check_syntax(struct model *m, struct buf *body)
 	return api__invalid(m, "content", "%s", why);
 }
 
+struct change {
+	struct str instance_id, id;
+	const struct apic_livedata_scripts *in;
+	struct livedata_row row;
+};
+
+/* Again, as things are now. */
+static int change(struct model *m, void *arg)
+{
+	struct change *c = arg;
+	int rc = prepare(m, c->instance_id, c->id, c->in, &c->row, NULL);
+
+	if (rc)
+		return rc;
+	c->row.status = c->row.status == LIVEDATA_DEPLOYED ? LIVEDATA_DEPLOYED : LIVEDATA_DEVELOPED;
+	c->row.updated_ms = m->now_ms;
+	return livedata__save(m, &c->row);
+}
+
 int livedata_scripts_set(struct model *m, struct str instance_id, struct str id, const struct apic_livedata_scripts *in,
 			 struct apic_livedata_api *ret)
 {
-	struct livedata_row row;
+	struct change c = {.instance_id = instance_id, .id = id, .in = in};
 	struct buf body;
 	int rc = store_begin(m->store, STORE_READ, &m->tx, &m->err);
 
 	buf_init(&body, LIVEDATA_DOCUMENT_BYTES);
 	if (rc == 0)
-		rc = prepare(m, instance_id, id, in, &row, &body);
+		rc = prepare(m, instance_id, id, in, &c.row, &body);
 	store_rollback(&m->tx);
 	if (rc == 0)
 		rc = check_syntax(m, &body);
 	buf_done(&body);
 	if (rc == 0)
-		rc = store_begin(m->store, STORE_WRITE, &m->tx, &m->err);
-	/* Again, as things are now. */
+		rc = model_write(m, change, &c);
 	if (rc == 0)
-		rc = prepare(m, instance_id, id, in, &row, NULL);
-	if (rc == 0) {
-		row.status = row.status == LIVEDATA_DEPLOYED ? LIVEDATA_DEPLOYED : LIVEDATA_DEVELOPED;
-		row.updated_ms = m->now_ms;
-		rc = livedata__save(m, &row);
-	}
-	if (rc == 0)
-		rc = store_commit(&m->tx, &m->err);
-	store_rollback(&m->tx);
-	if (rc == 0)
-		livedata__reply(m, &row, ret);
+		livedata__reply(m, &c.row, ret);
 	return rc;
 }

@@ -5,6 +5,7 @@
 #include "base/enc.h"
 #include "model/fdi/worker.h"
 #include "model/livedata/definition.h"
+#include "model/write.h"
 
 #include <stdio.h>
 
@@ -130,41 +131,42 @@ static struct str shorten(struct str s)
 	return str_sub(s, 0, n);
 }
 
-static int remember(struct model *m, struct str instance_id, struct apic_livedata_test *test)
+struct memory {
+	struct str instance_id;
+	struct apic_livedata_test *test;
+	bool found; /* the API is still there */
+	int64_t id;
+};
+
+static int write_test(struct model *m, struct memory *r)
 {
-	struct apic_livedata_test kept = *test;
-	bool found;
-	int64_t one;
-	int rc = store_begin(m->store, STORE_WRITE, &m->tx, &m->err);
+	struct apic_livedata_test kept = *r->test;
+	int rc = store_get_int(m->tx, &m->err, &r->id, NULL, "SELECT COALESCE(MAX(id), 0) + 1 FROM livedata_test", "");
 
 	if (rc)
 		return rc;
-	rc = store_get_int(m->tx, &m->err, &one, &found, "SELECT 1 FROM livedata_api WHERE id = ? AND instance_id = ?",
-			   "ss", test->ld_api_id, instance_id);
-	if (rc == 0 && found) {
-		rc = store_get_int(m->tx, &m->err, &kept.test_id, NULL,
-				   "SELECT COALESCE(MAX(id), 0) + 1 FROM livedata_test", "");
-		kept.has_test_id = true;
-		kept.debug_log = (struct str_array){NULL, 0};
-		kept.test_response = shorten(kept.test_response);
-		if (rc == 0)
-			rc = store_exec(m->tx, &m->err, NULL,
-					"INSERT INTO livedata_test (id, ld_api_id, doc, tested_ms) VALUES (?, ?, ?, ?)",
-					"isdi", kept.test_id, kept.ld_api_id, &doc_apic_livedata_test, &kept,
-					m->now_ms);
-		if (rc == 0)
-			rc = store_exec(
-				m->tx, &m->err, NULL,
-				"DELETE FROM livedata_test WHERE ld_api_id = ? AND id <= (SELECT id FROM livedata_test"
-				" WHERE ld_api_id = ? ORDER BY id DESC LIMIT 1 OFFSET ?)",
-				"ssi", kept.ld_api_id, kept.ld_api_id, (int64_t)LIVEDATA_KEPT);
-	}
-	if (rc == 0)
-		rc = store_commit(&m->tx, &m->err);
-	store_rollback(&m->tx);
-	if (rc == 0 && found)
-		SET(test, test_id, kept.test_id);
-	return rc;
+	SET(&kept, test_id, r->id);
+	kept.debug_log = (struct str_array){NULL, 0};
+	kept.test_response = shorten(kept.test_response);
+	rc = store_exec(m->tx, &m->err, NULL,
+			"INSERT INTO livedata_test (id, ld_api_id, doc, tested_ms) VALUES (?, ?, ?, ?)", "isdi", r->id,
+			kept.ld_api_id, &doc_apic_livedata_test, &kept, m->now_ms);
+	return rc ? rc
+		  : store_exec(m->tx, &m->err, NULL,
+			       "DELETE FROM livedata_test WHERE ld_api_id = ? AND id <= (SELECT id FROM livedata_test"
+			       " WHERE ld_api_id = ? ORDER BY id DESC LIMIT 1 OFFSET ?)",
+			       "ssi", kept.ld_api_id, kept.ld_api_id, (int64_t)LIVEDATA_KEPT);
+}
+
+static int remember(struct model *m, void *arg)
+{
+	struct memory *r = arg;
+	int64_t one;
+	int rc = store_get_int(m->tx, &m->err, &one, &r->found,
+			       "SELECT 1 FROM livedata_api WHERE id = ? AND instance_id = ?", "ss", r->test->ld_api_id,
+			       r->instance_id);
+
+	return rc || !r->found ? rc : write_test(m, r);
 }
 
 static int prepare(struct model *m, struct str instance_id, struct str id, struct livedata_row *row, struct buf *body)
@@ -192,6 +194,7 @@ static int call_failed(struct model *m)
 int livedata_run_test(struct model *m, struct str instance_id, struct str id, const struct apic_livedata_debug *in,
 		      struct apic_livedata_test *ret)
 {
+	struct memory memory = {.instance_id = instance_id, .test = ret};
 	struct livedata_row row;
 	const struct json *reply;
 	struct buf body;
@@ -211,7 +214,10 @@ int livedata_run_test(struct model *m, struct str instance_id, struct str id, co
 		return rc;
 	read_reply(m, &row, reply, ret);
 	ret->test_request = request_text(m, &row, in);
-	return remember(m, instance_id, ret);
+	rc = model_write(m, remember, &memory);
+	if (rc == 0 && memory.found)
+		SET(ret, test_id, memory.id);
+	return rc;
 }
 
 int livedata_tests(struct model *m, const struct apic_list_live_data_api_test_history_in *in,

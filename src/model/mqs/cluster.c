@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "kclient/rdkafka.h"
 #include "model/mqs/cluster_priv.h"
 
 #include <pthread.h>
@@ -27,36 +28,27 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
 	log_debug("librdkafka: %s: %s", facility, text);
 }
 
-/* A user's value, which the library may refuse. */
-static int set(struct model *m, rd_kafka_conf_t *conf, const char *name, struct str value)
+static int unfit(struct model *m, const char *name)
 {
-	char why[256];
-
-	if (rd_kafka_conf_set(conf, name, arena_cstr(m->arena, value), why, sizeof(why)) == RD_KAFKA_CONF_OK)
-		return 0;
 	return err_set(&m->err, ERR_MQS_005000070, "the settings mqs.* do not fit: %s", name);
+}
+
+/* Of librdkafka's threads. */
+static int on_connect(int fd, const struct sockaddr *to, int size, const char *id, void *opaque)
+{
+	struct kclient_settings k = cluster__settings(opaque);
+
+	return kclient_rdkafka_connect(&k, fd, id);
 }
 
 static int set_security(struct model *m, rd_kafka_conf_t *conf)
 {
-	const struct model_settings *s = m->settings;
+	struct kclient_settings k = cluster__settings(m->settings);
+	const char *refused = kclient_rdkafka_secure(conf, &k, on_connect);
 
-	/* Its SCRAM was wrong before 2.6.1: Apache Kafka refuses it since 4.0. */
-	if (str_starts(s->mqs_protocol, STR("sasl_")) && str_starts(s->mqs_mechanism, STR("SCRAM")) &&
-	    rd_kafka_version() < 0x020601ff) {
-		cluster__relay(m, conf);
-		return 0;
-	}
-	int rc = set(m, conf, "security.protocol", s->mqs_protocol);
-
-	if (rc == 0 && str_contains(s->mqs_protocol, STR("ssl")))
-		rc = set(m, conf, "ssl.ca.location", s->mqs_ca_file);
-	if (rc || !s->mqs_user.n)
-		return rc;
-	rc = set(m, conf, "sasl.mechanism", s->mqs_mechanism);
-	if (rc == 0)
-		rc = set(m, conf, "sasl.username", s->mqs_user);
-	return rc ? rc : set(m, conf, "sasl.password", s->mqs_password);
+	/* The settings live as long as the process. */
+	rd_kafka_conf_set_opaque(conf, (void *)(uintptr_t)m->settings);
+	return refused ? unfit(m, refused) : 0;
 }
 
 rd_kafka_conf_t *cluster__conf(struct model *m)
@@ -69,11 +61,13 @@ rd_kafka_conf_t *cluster__conf(struct model *m)
 	cluster__set(conf, "reconnect.backoff.max.ms", "500");
 	cluster__set(conf, "log.connection.close", "false");
 	cluster__set(conf, "topic.metadata.refresh.interval.ms", "-1");
-	if (set(m, conf, "bootstrap.servers", m->settings->mqs_servers) || set_security(m, conf)) {
-		rd_kafka_conf_destroy(conf);
-		return NULL;
-	}
-	return conf;
+	if (rd_kafka_conf_set(conf, "bootstrap.servers", arena_cstr(m->arena, m->settings->mqs_servers), NULL, 0) !=
+	    RD_KAFKA_CONF_OK)
+		unfit(m, "bootstrap.servers");
+	else if (set_security(m, conf) == 0)
+		return conf;
+	rd_kafka_conf_destroy(conf);
+	return NULL;
 }
 
 int cluster__handle(struct model *m, rd_kafka_t **ret)
@@ -275,8 +269,8 @@ int cluster_topic_create(struct model *m, const struct cluster_topic *topic, con
 	rd_kafka_CreateTopics(ask.rk, &fresh, 1, ask.options, ask.queue);
 	rc = cluster__await(m, &ask);
 	if (rc == 0) {
-		const rd_kafka_topic_result_t **list = rd_kafka_CreateTopics_result_topics(
-			rd_kafka_event_CreateTopics_result(ask.event), &results);
+		const rd_kafka_topic_result_t **list =
+			rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(ask.event), &results);
 
 		rc = topic_result(m, list, results);
 	}
@@ -301,8 +295,8 @@ int cluster_topic_delete(struct model *m, struct str name)
 		rd_kafka_DeleteTopic_destroy(old);
 	}
 	if (rc == 0) {
-		const rd_kafka_topic_result_t **list = rd_kafka_DeleteTopics_result_topics(
-			rd_kafka_event_DeleteTopics_result(ask.event), &n);
+		const rd_kafka_topic_result_t **list =
+			rd_kafka_DeleteTopics_result_topics(rd_kafka_event_DeleteTopics_result(ask.event), &n);
 
 		rc = topic_result(m, list, n);
 	}
@@ -318,16 +312,16 @@ int cluster_topic_grow(struct model *m, struct str name, int64_t partitions)
 	int rc = cluster__begin(m, &ask, RD_KAFKA_ADMIN_OP_CREATEPARTITIONS);
 
 	if (rc == 0) {
-		rd_kafka_NewPartitions_t *more = rd_kafka_NewPartitions_new(
-			arena_cstr(m->arena, name), (size_t)partitions, why, sizeof(why));
+		rd_kafka_NewPartitions_t *more =
+			rd_kafka_NewPartitions_new(arena_cstr(m->arena, name), (size_t)partitions, why, sizeof(why));
 
 		rd_kafka_CreatePartitions(ask.rk, &more, 1, ask.options, ask.queue);
 		rc = cluster__await(m, &ask);
 		rd_kafka_NewPartitions_destroy(more);
 	}
 	if (rc == 0) {
-		const rd_kafka_topic_result_t **list = rd_kafka_CreatePartitions_result_topics(
-			rd_kafka_event_CreatePartitions_result(ask.event), &n);
+		const rd_kafka_topic_result_t **list =
+			rd_kafka_CreatePartitions_result_topics(rd_kafka_event_CreatePartitions_result(ask.event), &n);
 
 		rc = topic_result(m, list, n);
 	}
@@ -350,10 +344,9 @@ static int own_configs(struct model *m, struct str name, rd_kafka_ConfigResource
 		rc = cluster__await(m, &ask);
 	}
 	if (rc == 0) {
-		const rd_kafka_ConfigResource_t **list = rd_kafka_DescribeConfigs_result_resources(
-			rd_kafka_event_DescribeConfigs_result(ask.event), &n);
-		rd_kafka_resp_err_t code = n == 1 ? rd_kafka_ConfigResource_error(list[0])
-						  : RD_KAFKA_RESP_ERR__BAD_MSG;
+		const rd_kafka_ConfigResource_t **list =
+			rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(ask.event), &n);
+		rd_kafka_resp_err_t code = n == 1 ? rd_kafka_ConfigResource_error(list[0]) : RD_KAFKA_RESP_ERR__BAD_MSG;
 
 		rc = code ? cluster__fault(m, code, NULL) : 0;
 		const rd_kafka_ConfigEntry_t **entries = rc ? NULL : rd_kafka_ConfigResource_configs(list[0], &n);
@@ -405,10 +398,9 @@ static int alter(struct model *m, rd_kafka_ConfigResource_t *resource)
 		rc = cluster__await(m, &ask);
 	}
 	if (rc == 0) {
-		const rd_kafka_ConfigResource_t **list = rd_kafka_AlterConfigs_result_resources(
-			rd_kafka_event_AlterConfigs_result(ask.event), &n);
-		rd_kafka_resp_err_t code = n == 1 ? rd_kafka_ConfigResource_error(list[0])
-						  : RD_KAFKA_RESP_ERR__BAD_MSG;
+		const rd_kafka_ConfigResource_t **list =
+			rd_kafka_AlterConfigs_result_resources(rd_kafka_event_AlterConfigs_result(ask.event), &n);
+		rd_kafka_resp_err_t code = n == 1 ? rd_kafka_ConfigResource_error(list[0]) : RD_KAFKA_RESP_ERR__BAD_MSG;
 
 		if (code)
 			rc = cluster__fault(m, code, n == 1 ? rd_kafka_ConfigResource_error_string(list[0]) : NULL);

@@ -21,20 +21,26 @@ int cluster__away(struct model *m, const char *why)
 				 STR_FMT(m->settings->mqs_servers), why);
 }
 
-int cluster__client(struct model *m, struct str server, int64_t wait_ms, struct kclient **ret)
+struct kclient_settings cluster__settings(const struct model_settings *s)
 {
-	const struct model_settings *s = m->settings;
-	struct kclient_settings *k = ARENA_NEW(m->arena, struct kclient_settings);
-	int64_t left = cluster__left_ms(m);
-
-	*k = (struct kclient_settings){
-		.servers = server.p ? server : s->mqs_servers,
+	return (struct kclient_settings){
+		.servers = s->mqs_servers,
 		.protocol = s->mqs_protocol,
 		.mechanism = s->mqs_mechanism,
 		.user = s->mqs_user,
 		.password = s->mqs_password,
 		.ca_file = s->mqs_ca_file,
 	};
+}
+
+int cluster__client(struct model *m, struct str server, int64_t wait_ms, struct kclient **ret)
+{
+	struct kclient_settings *k = ARENA_NEW(m->arena, struct kclient_settings);
+	int64_t left = cluster__left_ms(m);
+
+	*k = cluster__settings(m->settings);
+	if (server.p)
+		k->servers = server;
 	return kclient_open(m->arena, k, clock_mono_ms() + (wait_ms < left ? wait_ms : left), ret, &m->err);
 }
 

@@ -10,8 +10,6 @@
 /* Settings of a connection to the cluster, or NULL with m->err. The caller gives it to rd_kafka_new() or destroys
  * it. */
 rd_kafka_conf_t *cluster__conf(struct model *m);
-/* Makes librdkafka speak through connections of our own client, which log in. */
-void cluster__relay(struct model *m, rd_kafka_conf_t *conf);
 /* Sets one; our own names and values only: a refusal is a bug. */
 void cluster__set(rd_kafka_conf_t *conf, const char *name, const char *value);
 /* The connection that all administrative calls share; made at the first use. */
@@ -30,6 +28,9 @@ int cluster__refused(struct model *m, int code);
 /* A connection of our own client, to a server "host:port" or (STR_NONE) one of the settings'; to be closed soon. It and
  * all its requests last at most wait_ms. */
 int cluster__client(struct model *m, struct str server, int64_t wait_ms, struct kclient **ret);
+
+/* How it connects and logs in. */
+struct kclient_settings cluster__settings(const struct model_settings *settings);
 
 /* "host:port" of a server that Kafka has named. */
 struct str cluster__address(struct model *m, struct str host, int port);

@@ -74,11 +74,19 @@ int64_t broker_wait_ready(struct broker *b)
 
 void broker_end(struct broker *b, int number)
 {
+	int64_t began = now_us();
+	pid_t gone;
 	int status;
 
 	broker_check_alive(b);
 	kill(b->pid, number);
-	if (waitpid(b->pid, &status, 0) != b->pid)
+	while ((gone = waitpid(b->pid, &status, WNOHANG)) == 0) {
+		/* What it is at, a core file says. */
+		if (now_us() - began > 60000000 && kill(b->pid, SIGABRT) == 0)
+			wrong("the broker does not end");
+		sleep_us(200);
+	}
+	if (gone != b->pid)
 		wrong("waitpid: %s", strerror(errno));
 	if (number == SIGTERM ? status != 0 : !WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
 		wrong("the broker ended with status %x", (unsigned)status);

@@ -314,6 +314,36 @@ public class Scenarios {
 		out.leave();
 	}
 
+	/* Its producer is gone, its time is not over: an administrator ends it in the partition. */
+	static void hanging() throws Exception {
+		create("java-hanging", 1);
+		KafkaProducer<String, String> p = producer("transactional.id", "java-hanging", "transaction.timeout.ms", "900000");
+		TopicPartition tp = new TopicPartition("java-hanging", 0);
+
+		p.initTransactions();
+		p.beginTransaction();
+		p.send(new ProducerRecord<>("java-hanging", "lost")).get();
+		p.close(Duration.ZERO);
+		try (KafkaProducer<String, String> other = producer()) {
+			other.send(new ProducerRecord<>("java-hanging", "behind")).get();
+		}
+		Member m = new Member("java-hanging").subscribe("java-hanging");
+
+		until(() -> m.parts() == 1, "the partition");
+		same(m.got.size(), 0);
+		ProducerState state = admin.describeProducers(List.of(tp)).partitionResult(tp).get().activeProducers().stream()
+				.filter(s -> s.currentTransactionStartOffset().isPresent()).findFirst().get();
+		short epoch = (short) state.producerEpoch();
+		int coordinator = Math.max(0, state.coordinatorEpoch().orElse(0));
+
+		refused(InvalidProducerEpochException.class, () -> admin.abortTransaction(
+				new AbortTransactionSpec(tp, state.producerId(), (short) (epoch - 1), coordinator)).all().get());
+		admin.abortTransaction(new AbortTransactionSpec(tp, state.producerId(), epoch, coordinator)).all().get();
+		until(() -> m.parts() == 1 && m.got.size() == 1, "what is behind");
+		same(m.got.get(0).value(), "behind");
+		m.leave();
+	}
+
 	static void timedOut() throws Exception {
 		create("java-late", 1);
 		KafkaProducer<String, String> p = producer("transactional.id", "java-late", "transaction.timeout.ms", "500");

@@ -345,11 +345,91 @@ static void test_small_table(void **state)
 	help_done(&h);
 }
 
+/* Key k0 again and again, k1 once in between at the returned offset, in a segment that is not the last. */
+static int64_t put_apart(struct help *h)
+{
+	struct plog_append a;
+
+	for (int i = 0; i < 6; i++)
+		assert_int_equal(help_append(h,
+					     &(struct help_batch){.pid = -1,
+								  .count = 1,
+								  .ts = help_now(),
+								  .key = i == 1 ? "k1" : "k0",
+								  .value = "x",
+								  .size = 1000},
+					     i == 1 ? &a : NULL),
+				 0);
+	assert_true(h->p->n_segs > 1);
+	return a.base_offset;
+}
+
+/* Where the newest batches lie is remembered: not beyond a compaction, which moves them. */
+static void test_read_what_was_moved(void **state)
+{
+	struct help h = {0};
+
+	open_compacted(&h);
+	int64_t offset = put_apart(&h);
+
+	compact(&h, help_now());
+	struct plog_read r = {.offset = offset, .max_bytes = 3000, .at_least_one = true};
+	struct kafka_batch b;
+	uint8_t *bytes;
+
+	assert_int_equal(help_read(&h, &r, &bytes), 0);
+	struct str rest = {(char *)bytes, r.bytes};
+
+	assert_int_equal(kafka_batch_next(&rest, &b), 0);
+	assert_int_equal(b.base_offset, offset);
+	plog_read_done(&r);
+	free(bytes);
+	help_done(&h);
+}
+
+/* A reader that has just chosen its segment, whose file nobody has open, when the file's name goes or means another. */
+static void test_names_go_while_read(void **state)
+{
+	for (int removed = 0; removed < 2; removed++) {
+		struct help h = {0};
+		struct log_batch b;
+		struct plog_at at;
+
+		open_compacted(&h);
+		int64_t offset = put_apart(&h);
+
+		plog_store_step(h.store, help_now(), 0); /* indexes are saved, so that they can be forgotten */
+		assert_int_equal(plog__seg_save(h.p, h.p->segs[0]), 0);
+		struct plog_segment *seg = plog__seg_ref(h.p->segs[0]);
+		uint32_t size = seg->size;
+
+		plog__seg_close(seg);
+		if (removed) {
+			int64_t start;
+
+			assert_int_equal(plog_delete_before(h.p, 5, &start), 0);
+		} else {
+			compact(&h, help_now());
+		}
+		assert_ptr_not_equal(h.p->segs[0], seg);
+		assert_int_equal(plog__locate(h.p, seg, size, offset, &at, &b), 0);
+		assert_int_equal(at.offset, offset);
+		assert_int_equal(b.base, offset);
+		plog__seg_unref(seg);
+		help_done(&h);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_keys), cmocka_unit_test(test_tombstones),  cmocka_unit_test(test_transactions),
-		cmocka_unit_test(test_swap), cmocka_unit_test(test_small_table),
+		cmocka_unit_test(test_keys),
+		cmocka_unit_test(test_tombstones),
+		cmocka_unit_test(test_transactions),
+		cmocka_unit_test(test_swap),
+		cmocka_unit_test(test_small_table),
+		cmocka_unit_test(test_read_what_was_moved),
+		cmocka_unit_test(test_names_go_while_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -220,6 +220,25 @@ static void test_transactions(void **state)
 	help_done(&h);
 }
 
+/* A marker of the second version of transactions has a newer epoch than what it ends; again, it ends nothing. */
+static void test_newer_marker(void **state)
+{
+	struct help h = {0};
+	int64_t offset, end;
+	struct plog_marker m = {.producer_id = 5, .producer_epoch = 3, .newer = true, .now_ms = help_now()};
+
+	help_open(&h, NULL);
+	assert_int_equal(put_txn(&h, 5, 3, 0), 0);
+	assert_int_equal(plog_append_marker(h.p, &m, &offset, &end), PLOG_INVALID_EPOCH);
+	assert_int_equal(help_info(&h).last_stable, 0);
+	m.producer_epoch = 4;
+	assert_int_equal(plog_append_marker(h.p, &m, &offset, &end), 0);
+	assert_int_equal(help_info(&h).last_stable, 3);
+	assert_int_equal(plog_append_marker(h.p, &m, &offset, &end), 0);
+	assert_int_equal(help_info(&h).last_stable, 4);
+	help_done(&h);
+}
+
 static struct help *during;
 
 static int fdatasync_meanwhile(int fd)
@@ -308,7 +327,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_idempotence),           cmocka_unit_test(test_many_producers),
 		cmocka_unit_test(test_transactions),          cmocka_unit_test(test_abort_during_checkpoint),
-		cmocka_unit_test(test_aborted_over_segments),
+		cmocka_unit_test(test_aborted_over_segments), cmocka_unit_test(test_newer_marker),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,13 +4,16 @@
 #include "base/mem.h"
 #include "kafka/header.h"
 #include "kclient/priv.h"
+#include "kclient/rdkafka.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -303,11 +306,51 @@ static void test_relay(void **state)
 	arena_free(a);
 }
 
+/* librdkafka's socket becomes a way to the server that the id names, logged in; settings are copied. */
+static void connect_as(const char *before, const char *behind, bool listens)
+{
+	struct arena *a = arena_new(1 << 20);
+	struct server s = {.n = 2, .frames = {versions(a, 35, 1, 0), STR("hello")}, .silent = true};
+	struct kclient_settings *k = mem_zalloc(sizeof(*k));
+	char id[64], got[8] = "", request[8] = {0, 0, 0, 4, 'a', 'b', 'c', 'd'};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	start(&s);
+	k->protocol = STR("plaintext");
+	snprintf(id, sizeof(id), "%s127.0.0.1:%d/%s", before, listens ? s.port : 1, behind);
+	assert_int_equal(kclient_rdkafka_connect(k, fd, id), 0);
+	memset(k, 0xff, sizeof(*k));
+	free(k);
+	fcntl(fd, F_SETFL, 0);
+	if (listens) {
+		assert_int_equal(write(fd, request, 8), 8);
+		assert_int_equal(recv(fd, got, 5, MSG_WAITALL), 5);
+		assert_string_equal(got, "hello");
+	} else {
+		assert_int_equal(read(fd, got, 1), 0);
+	}
+	close(fd);
+	int64_t begin = clock_mono_ms();
+
+	kclient_rdkafka_end();
+	assert_true(clock_mono_ms() - begin < 900);
+	stop(&s);
+	arena_free(a);
+}
+
+static void test_for_rdkafka(void **state)
+{
+	connect_as("", "bootstrap", true);
+	connect_as("sasl_plaintext://", "1", true);
+	connect_as("", "1", false);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_scram),   cmocka_unit_test(test_versions), cmocka_unit_test(test_old_server),
-		cmocka_unit_test(test_hostile), cmocka_unit_test(test_nobody),   cmocka_unit_test(test_relay),
+		cmocka_unit_test(test_scram),       cmocka_unit_test(test_versions), cmocka_unit_test(test_old_server),
+		cmocka_unit_test(test_hostile),     cmocka_unit_test(test_nobody),   cmocka_unit_test(test_relay),
+		cmocka_unit_test(test_for_rdkafka),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

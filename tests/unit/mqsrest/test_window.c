@@ -264,6 +264,48 @@ static void a_failed_commit(void **state)
 	end(&w);
 }
 
+/* What those learn who wait for a commit, whoever makes it and however it ends. */
+static void fates(void **state)
+{
+	struct rest_window w;
+	struct buf metadata;
+	size_t at = 0;
+
+	begin(&w);
+	buf_init(&metadata, 4096);
+	add_some(&w, 0, 3);
+	for (int i = 0; i < 3; i++)
+		give(&w, 0);
+	assert_int_equal(rest_window_fate(&w, 1, 1001), REST_OPEN);
+	finish(&w, 1);
+	assert_int_equal(rest_window_fate(&w, 1, 1001), REST_FINISHED);
+	assert_int_equal(rest_window_fate(&w, 1, 1000), REST_LOST);
+	assert_true(rest_window_own(&w, -1));
+	assert_false(rest_window_own(&w, 0));
+	assert_int_equal(rest_window_save(&w, &metadata), 0);
+	assert_true(rest_window_own(&w, 0) && rest_window_own(&w, -1)); /* one of them Kafka has */
+	rest_window_unsaved(&w);
+	assert_int_equal(rest_window_fate(&w, 1, 1001), REST_OPEN);
+	assert_true(rest_window_own(&w, 0)); /* it may have got there all the same */
+	finish(&w, 1);
+	rest_window_saved(&w, rest_window_save(&w, &metadata));
+	assert_int_equal(rest_window_fate(&w, 1, 1001), REST_COMMITTED); /* behind the prefix */
+	finish(&w, 0);
+	rest_window_saved(&w, rest_window_save(&w, &metadata));
+	assert_int_equal(rest_window_fate(&w, 0, 1000), REST_COMMITTED);
+	assert_int_equal(rest_window_fate(&w, 1, 1001), REST_COMMITTED);
+	assert_true(rest_window_own(&w, 2));
+	assert_false(rest_window_own(&w, 0) || rest_window_own(&w, 3) || rest_window_own(&w, -1));
+	rest_window_return(&w, rest_window_find(&w, 2, 1002, 0));
+	assert_int_equal(rest_window_fate(&w, 2, 1002), REST_LOST);
+	assert_int_equal(rest_window_next(&w, &at, 0)->offset, 2);
+	rest_window_restore(&w, 5, STR_NONE);
+	assert_true(rest_window_own(&w, 5));
+	assert_false(rest_window_own(&w, 2) || rest_window_own(&w, -1));
+	buf_done(&metadata);
+	end(&w);
+}
+
 /* Against a simple model: what is given and done by chance, with crashes; nothing done and committed comes again,
  * everything else does. */
 static void by_chance(void **state)
@@ -305,6 +347,7 @@ int main(void)
 		cmocka_unit_test(gaps_are_done),
 		cmocka_unit_test(only_near_to_the_prefix),
 		cmocka_unit_test(a_failed_commit),
+		cmocka_unit_test(fates),
 		cmocka_unit_test(by_chance),
 	};
 

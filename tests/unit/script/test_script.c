@@ -329,6 +329,25 @@ static void test_loops(void **state)
 	stopped("return /(a+)+$/.test(Array(40).join('a') + 'b') || function () { while (true) {} }();", "ran longer");
 }
 
+/* The limit may run out anywhere, also inside what a host function asks of the engine. */
+static void test_loops_of_host_calls(void **state)
+{
+	static const char *const bodies[] = {
+		"for (;;) importClass(com.roma.apic.livedata.common.v1.Md5Utils), Md5Utils.encode('x');",
+		"for (;;) try { importClass(com.roma.apic.livedata.common.v1.Md5Utils); } catch (e) {}",
+		"for (;;) try { JsonUtils.convertToMap('[' + JSON.stringify({a: 1}) + ']'); } catch (e) {}",
+		"for (;;) try { JSON.stringify({toJSON: function () { for (;;) print(1); }}); } catch (e) {}",
+	};
+	char script[512];
+
+	(void)state;
+	for (int i = 0; i < 60; i++) {
+		snprintf(script, sizeof(script), U("JsonUtils") "function execute() { %s }", bodies[i % 4]);
+		assert_int_not_equal(run_with(script, STR("{}"), 30, (size_t)64 << 20), 0);
+		assert_non_null(strstr(err.text, "ran longer than 30 ms"));
+	}
+}
+
 static void test_memory(void **state)
 {
 	(void)state;
@@ -646,8 +665,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_unicode),       cmocka_unit_test(test_large_values),
 		cmocka_unit_test(test_http),          cmocka_unit_test(test_http_refused),
 		cmocka_unit_test(test_http_deadline), cmocka_unit_test(test_datasource),
-		cmocka_unit_test(test_loops),         cmocka_unit_test(test_memory),
-		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_loops),         cmocka_unit_test(test_loops_of_host_calls),
+		cmocka_unit_test(test_memory),        cmocka_unit_test(test_threads),
 	};
 
 	if (argc > 1 && strcmp(argv[1], "--limited") == 0)
