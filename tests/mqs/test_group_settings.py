@@ -31,7 +31,7 @@ def settings(wire, group):
     answer = wire.call('DescribeConfigs', 4, resources=[
         {'resource_type': GROUP, 'resource_name': group, 'configuration_keys': None}])['results'][0]
     assert answer['error_code'] == 0
-    return {c['name']: (c['value'], c['config_source']) for c in answer['configs']}
+    return {c['name']: (c['value'], c['config_source']) for c in answer['configs'] if c['name'].startswith('consumer.')}
 
 
 def beat(wire, group, member, epoch, **more):

@@ -221,7 +221,7 @@ static bool make_classic(struct group_coord *g, struct group *gr)
 {
 	if (gr->type == GROUP_CLASSIC)
 		return true;
-	if (map_count(gr->members))
+	if (gr->type == GROUP_SHARE || map_count(gr->members))
 		return false;
 	gr->type = GROUP_CLASSIC;
 	gr->state = GROUP_EMPTY;
@@ -413,7 +413,7 @@ void group_leave(struct group_coord *g, struct str group_id, const struct group_
 	bool left = false;
 
 	g->now_ms = now_ms;
-	if (str_empty(group_id) || !gr) {
+	if (str_empty(group_id) || !gr || gr->type == GROUP_SHARE) {
 		group__refuse_each(g, GROUP_LEAVE, token,
 				   str_empty(group_id) ? COORD_INVALID_GROUP_ID : COORD_UNKNOWN_MEMBER_ID, n);
 		return;

@@ -24,7 +24,7 @@ bool group__consumer_subscribed(const struct member *m, struct str topic)
 
 /* ---- Group epoch and target ---- */
 
-static void new_epoch(struct group_coord *g, struct group *gr)
+void group__new_epoch(struct group_coord *g, struct group *gr)
 {
 	gr->generation++;
 	group__retarget(g, gr);
@@ -37,7 +37,7 @@ void group__consumer_left(struct group_coord *g, struct group *gr, int64_t now_m
 {
 	if (!map_count(gr->members))
 		gr->state_ms = now_ms;
-	new_epoch(g, gr);
+	group__new_epoch(g, gr);
 }
 
 void group__consumer_revoke_timeout(struct group_coord *g, struct member *m, int64_t now_ms)
@@ -49,12 +49,22 @@ void group__consumer_revoke_timeout(struct group_coord *g, struct member *m, int
 	group__consumer_left(g, gr, now_ms);
 }
 
-static int32_t session_of(const struct group_coord *g, const struct group *gr)
+static void times_of(const struct group_coord *g, const struct group *gr, int32_t *ret_session_ms,
+		     int32_t *ret_interval_ms)
 {
-	int32_t session_ms = g->cfg.consumer_session_ms, interval_ms = 0;
+	bool share = gr->type == GROUP_SHARE;
 
+	*ret_session_ms = share ? g->cfg.share_session_ms : g->cfg.consumer_session_ms;
+	*ret_interval_ms = share ? g->cfg.share_interval_ms : g->cfg.consumer_interval_ms;
 	if (g->env.times)
-		g->env.times(g->env.arg, gr->id, &session_ms, &interval_ms);
+		g->env.times(g->env.arg, gr->id, share, ret_session_ms, ret_interval_ms);
+}
+
+int32_t group__session_of(const struct group_coord *g, const struct group *gr)
+{
+	int32_t session_ms, interval_ms;
+
+	times_of(g, gr, &session_ms, &interval_ms);
 	return session_ms;
 }
 
@@ -66,14 +76,14 @@ void group__consumer_loaded(struct group_coord *g, struct group *gr, int64_t now
 	for (size_t at = 0; map_next(gr->members, &at, &key, &v);) {
 		struct member *m = v;
 
-		coord_timer_set(&g->timers, &m->session, now_ms + session_of(g, m->group));
+		coord_timer_set(&g->timers, &m->session, now_ms + group__session_of(g, m->group));
 		if (m->state == MEMBER_UNREVOKED)
 			coord_timer_set(&g->timers, &m->revoke, now_ms + m->rebalance_ms);
 		group__regex_resolve(g, m);
 	}
 	/* Topics may have changed since; without a change the epoch stays, and nobody notices the restart. */
 	if (map_count(gr->members) && (gr->target_epoch != gr->generation || group__retarget(g, gr)))
-		new_epoch(g, gr);
+		group__new_epoch(g, gr);
 }
 
 void group_topics_changed(struct group_coord *g, int64_t now_ms)
@@ -85,13 +95,13 @@ void group_topics_changed(struct group_coord *g, int64_t now_ms)
 	for (size_t at = 0; map_next(g->groups, &at, &key, &v);) {
 		struct group *gr = v;
 
-		if (gr->type != GROUP_CONSUMER || !map_count(gr->members))
+		if (gr->type == GROUP_CLASSIC || !map_count(gr->members))
 			continue;
 		for (size_t i = 0; map_next(gr->members, &i, &key, &p);)
 			if (((struct member *)p)->regex.p)
 				group__regex_resolve(g, p);
 		if (group__retarget(g, gr))
-			new_epoch(g, gr);
+			group__new_epoch(g, gr);
 	}
 	group__pump(g);
 }
@@ -207,8 +217,8 @@ static bool reconcile(struct group_coord *g, struct member *m, const struct grou
 
 /* ---- Answers ---- */
 
-static void refuse(struct group_coord *g, const struct group_consumer_heartbeat *in, uint64_t token, int16_t code,
-		   const char *message)
+void group__consumer_refuse(struct group_coord *g, const struct group_consumer_heartbeat *in, uint64_t token,
+			    int16_t code, const char *message)
 {
 	struct group_reply r = {.op = GROUP_CONSUMER_HEARTBEAT, .code = code, .message = str_of(message),
 	                        .member_id = in->member_id};
@@ -230,14 +240,13 @@ static void answer_now(struct group_coord *g, struct str member_id, int32_t epoc
 	g->env.reply(g->env.arg, token, &r);
 }
 
-static void respond(struct group_coord *g, const struct group *gr, struct str member_id, int32_t epoch,
-		    const struct part_set *parts, uint64_t token, int64_t now_ms)
+void group__consumer_respond(struct group_coord *g, const struct group *gr, struct str member_id, int32_t epoch,
+			     const struct part_set *parts, uint64_t token, int64_t now_ms)
 {
-	int32_t session_ms = 0, interval_ms = g->cfg.consumer_interval_ms;
+	int32_t session_ms, interval_ms;
 	struct waiter *w;
 
-	if (g->env.times)
-		g->env.times(g->env.arg, gr->id, &session_ms, &interval_ms);
+	times_of(g, gr, &session_ms, &interval_ms);
 	if (!gr->listed && !gr->under_way) { /* nothing to store: also a full disk does not keep this answer back */
 		answer_now(g, member_id, epoch, parts, interval_ms, token);
 		return;
@@ -264,7 +273,7 @@ static void leave(struct group_coord *g, const struct group_consumer_heartbeat *
 				   NULL;
 
 	if (!m) {
-		refuse(g, in, token, code, NULL);
+		group__consumer_refuse(g, in, token, code, NULL);
 		return;
 	}
 	if (in->epoch == -2 && m->instance_id.p) { /* comes back soon: keeps everything */
@@ -272,13 +281,13 @@ static void leave(struct group_coord *g, const struct group_consumer_heartbeat *
 		m->previous_epoch = -2;
 		group__parts_free(&m->revoking);
 		coord_timer_stop(&g->timers, &m->revoke);
-		coord_timer_set(&g->timers, &m->session, now_ms + session_of(g, m->group));
+		coord_timer_set(&g->timers, &m->session, now_ms + group__session_of(g, m->group));
 		group__touch_member(g, m);
 	} else {
 		group__member_drop(g, m, COORD_UNKNOWN_MEMBER_ID);
 		group__consumer_left(g, gr, now_ms);
 	}
-	respond(g, gr, in->member_id, in->epoch, NULL, token, now_ms);
+	group__consumer_respond(g, gr, in->member_id, in->epoch, NULL, token, now_ms);
 }
 
 /* ---- Joining and staying ---- */
@@ -321,7 +330,7 @@ static bool set(struct str *dst, struct str src)
 }
 
 /* True when the target has to be computed again. */
-static bool update(struct group_coord *g, struct member *m, const struct group_consumer_heartbeat *in)
+bool group__consumer_update(struct group_coord *g, struct member *m, const struct group_consumer_heartbeat *in)
 {
 	bool subscription = false, other;
 
@@ -467,6 +476,8 @@ static struct group *group_for(struct group_coord *g, const struct group_consume
 		*ret_code = COORD_GROUP_ID_NOT_FOUND;
 	else if (!gr && !(gr = group__make(g, in->group_id, GROUP_CONSUMER, now_ms)))
 		*ret_code = COORD_GROUP_MAX_SIZE_REACHED;
+	else if (gr->type == GROUP_SHARE)
+		*ret_code = COORD_GROUP_ID_NOT_FOUND;
 	else if (gr->type == GROUP_CLASSIC && (in->epoch || map_count(gr->members) || map_count(gr->pending)))
 		*ret_code = COORD_GROUP_ID_NOT_FOUND;
 	if (*ret_code)
@@ -496,18 +507,18 @@ static void beat(struct group_coord *g, const struct group_consumer_heartbeat *i
 	if (gr)
 		m = in->epoch ? staying(gr, in, &code) : joining(g, gr, in, id, &code, &fresh);
 	if (!m) {
-		refuse(g, in, token, code, NULL);
+		group__consumer_refuse(g, in, token, code, NULL);
 		return;
 	}
-	coord_timer_set(&g->timers, &m->session, now_ms + session_of(g, m->group));
-	if (update(g, m, in) || fresh)
-		new_epoch(g, gr);
+	coord_timer_set(&g->timers, &m->session, now_ms + group__session_of(g, m->group));
+	if (group__consumer_update(g, m, in) || fresh)
+		group__new_epoch(g, gr);
 	bool changed = reconcile(g, m, in, now_ms);
 	/* All of it when it changed, at a join, when the member states all of its own, or is behind. */
 	bool full = changed || in->epoch == 0 || in->epoch != m->epoch ||
 		    (in->owned && (in->topics || in->regex.p));
 
-	respond(g, gr, m->id, m->epoch, full ? &m->assigned : NULL, token, now_ms);
+	group__consumer_respond(g, gr, m->id, m->epoch, full ? &m->assigned : NULL, token, now_ms);
 }
 
 void group_consumer_heartbeat(struct group_coord *g, const struct group_consumer_heartbeat *in, uint64_t token,
@@ -518,7 +529,7 @@ void group_consumer_heartbeat(struct group_coord *g, const struct group_consumer
 
 	g->now_ms = now_ms;
 	if (code)
-		refuse(g, in, token, code, why);
+		group__consumer_refuse(g, in, token, code, why);
 	else if (in->epoch < 0)
 		leave(g, in, token, now_ms);
 	else

@@ -18,6 +18,9 @@ static void defaults(struct group_config *c)
 	c->initial_delay_ms = c->initial_delay_ms ? c->initial_delay_ms : 3000;
 	c->consumer_session_ms = c->consumer_session_ms ? c->consumer_session_ms : 45000;
 	c->consumer_interval_ms = c->consumer_interval_ms ? c->consumer_interval_ms : 5000;
+	c->share_session_ms = c->share_session_ms ? c->share_session_ms : 45000;
+	c->share_interval_ms = c->share_interval_ms ? c->share_interval_ms : 5000;
+	c->share_members_max = c->share_members_max ? c->share_members_max : 200;
 	c->members_max = c->members_max ? c->members_max : 500;
 	c->groups_max = c->groups_max ? c->groups_max : 10000;
 	c->bytes_max = c->bytes_max ? c->bytes_max : (size_t)256 << 20;
@@ -231,6 +234,8 @@ void group__member_drop(struct group_coord *g, struct member *m, int16_t code)
 	group__answer_wait(g, &m->join, GROUP_JOIN, code);
 	group__answer_wait(g, &m->sync, GROUP_SYNC, code);
 	group__gone(g, gr, m->id);
+	if (gr->type == GROUP_SHARE && g->env.share_left)
+		g->env.share_left(g->env.arg, gr->id, m->id);
 	group__member_free(g, m);
 }
 
@@ -321,6 +326,8 @@ const char *group__state_name(const struct group *gr)
 		[GROUP_STABLE] = "Stable",
 	};
 
+	if (gr->type == GROUP_SHARE)
+		return map_count(gr->members) ? "Stable" : "Empty";
 	return gr->type == GROUP_CONSUMER ? consumer_state(gr) : names[gr->state];
 }
 
@@ -336,7 +343,7 @@ void group_loaded(struct group_coord *g, int64_t now_ms)
 	for (size_t at = 0; map_next(g->groups, &at, &key, &v);) {
 		struct group *gr = v;
 
-		if (gr->type == GROUP_CONSUMER)
+		if (gr->type != GROUP_CLASSIC)
 			group__consumer_loaded(g, gr, now_ms);
 		else
 			group__classic_loaded(g, gr, now_ms);
@@ -356,7 +363,7 @@ static void session_expired(struct group_coord *g, struct member *m, int64_t now
 
 	g->stats.expired_members++;
 	group__member_drop(g, m, COORD_UNKNOWN_MEMBER_ID);
-	if (gr->type == GROUP_CONSUMER)
+	if (gr->type != GROUP_CLASSIC)
 		group__consumer_left(g, gr, now_ms);
 	else
 		group__classic_left(g, gr, now_ms);
@@ -448,7 +455,8 @@ size_t group_list(struct group_coord *g, const struct str *states, size_t n_stat
 
 	for (size_t at = 0; map_next(g->groups, &at, &key, &p);) {
 		const struct group *gr = p;
-		const char *state = group__state_name(gr), *type = gr->type == GROUP_CONSUMER ? "consumer" : "classic";
+		static const char *const types_of[] = {"classic", "consumer", "share"};
+		const char *state = group__state_name(gr), *type = types_of[gr->type];
 
 		if (!named(state, states, n_states) || !named(type, types, n_types))
 			continue;
@@ -543,17 +551,23 @@ void group_describe(struct group_coord *g, struct str group_id, struct arena *a,
 
 	*ret = (struct group_described){.code = COORD_GROUP_ID_NOT_FOUND, .state = STR("Dead"),
 	                                .protocol_type = STR(""), .protocol_name = STR(""), .assignor = STR("")};
-	if (gr)
+	if (gr && gr->type != GROUP_SHARE)
+		describe(gr, a, ret);
+}
+
+void group__describe(struct group_coord *g, struct str group_id, enum group_type type, struct arena *a,
+		     struct group_described *ret)
+{
+	struct group *gr = group__find(g, group_id);
+
+	*ret = (struct group_described){.code = COORD_GROUP_ID_NOT_FOUND, .state = STR("Dead"),
+	                                .protocol_type = STR(""), .protocol_name = STR(""), .assignor = STR("")};
+	if (gr && gr->type == type)
 		describe(gr, a, ret);
 }
 
 void group_consumer_describe(struct group_coord *g, struct str group_id, struct arena *a,
 			     struct group_described *ret)
 {
-	struct group *gr = group__find(g, group_id);
-
-	*ret = (struct group_described){.code = COORD_GROUP_ID_NOT_FOUND, .state = STR("Dead"),
-	                                .protocol_type = STR(""), .protocol_name = STR(""), .assignor = STR("")};
-	if (gr && gr->type == GROUP_CONSUMER)
-		describe(gr, a, ret);
+	group__describe(g, group_id, GROUP_CONSUMER, a, ret);
 }

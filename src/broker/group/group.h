@@ -88,8 +88,10 @@ struct group_env {
 	bool (*topic_next)(void *arg, size_t *at, struct str *ret_name);
 	/* Whether a principal may describe a topic that its regular expression matches. NULL: everybody all. */
 	bool (*topic_visible)(void *arg, struct str principal, struct str topic);
-	/* A group of KIP-848 with times of its own: changes what is set of them. NULL: none has. */
-	void (*times)(void *arg, struct str group_id, int32_t *session_ms, int32_t *interval_ms);
+	/* A group of KIP-848 or a share group with times of its own: changes what is set of them. NULL: none has. */
+	void (*times)(void *arg, struct str group_id, bool share, int32_t *session_ms, int32_t *interval_ms);
+	/* A member of a share group is no more. May be NULL. */
+	void (*share_left)(void *arg, struct str group_id, struct str member_id);
 };
 
 /* Zeros mean the defaults in brackets. Times in ms. */
@@ -97,6 +99,8 @@ struct group_config {
 	int32_t session_min_ms, session_max_ms;       /* classic [6000, 1800000] */
 	int32_t initial_delay_ms;                     /* group.initial.rebalance.delay.ms [3000]; -1: none */
 	int32_t consumer_session_ms, consumer_interval_ms; /* KIP-848 [45000, 5000] */
+	int32_t share_session_ms, share_interval_ms; /* KIP-932 [45000, 5000] */
+	int32_t share_members_max;                    /* per share group [200] */
 	int32_t members_max;                          /* per group [500], as ROMA's limit */
 	int32_t groups_max;                           /* [10000] */
 	size_t bytes_max;                             /* of all state, about [256 MiB] */
@@ -205,10 +209,21 @@ struct group_consumer_heartbeat {
 void group_consumer_heartbeat(struct group_coord *g, const struct group_consumer_heartbeat *in, uint64_t token,
 			      int64_t now_ms);
 
+/* ---- KIP-932: members of share groups; what they get is in broker/share ---- */
+
+/* As group_consumer_heartbeat(), with less: group, member, rack, epoch (0 joins, -1 leaves) and topics. Groups are made
+ * by the first member, and never change to or from another type. */
+void group_share_heartbeat(struct group_coord *g, const struct group_consumer_heartbeat *in, uint64_t token,
+			   int64_t now_ms);
+/* Makes an empty share group where there is none of that name. False when that is one too many. */
+bool group_share_make(struct group_coord *g, struct str group_id, int64_t now_ms);
+/* Whether there is such a share group. */
+bool group_is_share(struct group_coord *g, struct str group_id, bool *ret_empty);
+
 /* ---- Looking ---- */
 
 struct group_listed {
-	struct str group_id, protocol_type, state, type; /* state "Stable", type "classic" or "consumer" */
+	struct str group_id, protocol_type, state, type; /* state "Stable", type "classic", "consumer" or "share" */
 };
 /* All groups whose state and type are among those named (no names: all), without regard to case; lives in the arena,
  * sorted by name. */
@@ -238,6 +253,8 @@ void group_describe(struct group_coord *g, struct str group_id, struct arena *a,
 /* ConsumerGroupDescribe. */
 void group_consumer_describe(struct group_coord *g, struct str group_id, struct arena *a,
 			     struct group_described *ret);
+/* ShareGroupDescribe. */
+void group_share_describe(struct group_coord *g, struct str group_id, struct arena *a, struct group_described *ret);
 
 /* DeleteGroups, one group: COORD_NON_EMPTY_GROUP, COORD_GROUP_ID_NOT_FOUND. */
 void group_delete(struct group_coord *g, struct str group_id, uint64_t token, int64_t now_ms);

@@ -9,7 +9,8 @@
 
 enum { GROUP_PENDING_BYTES = 200, GROUP_PROTOCOLS_MAX = 64 };
 
-enum group_type { GROUP_CLASSIC, GROUP_CONSUMER };
+/* Stored in records: values may be added, not changed. */
+enum group_type { GROUP_CLASSIC, GROUP_CONSUMER, GROUP_SHARE };
 
 /* Stored in records: values may be added, not changed. */
 enum group_state {
@@ -178,6 +179,8 @@ void group__member_count(struct group_coord *g, struct member *m);
 void group__set_state(struct group *gr, enum group_state state, int64_t now_ms);
 void group__new_id(struct str prefix, char *ret, size_t cap);
 const char *group__state_name(const struct group *gr);
+void group__describe(struct group_coord *g, struct str group_id, enum group_type type, struct arena *a,
+		     struct group_described *ret);
 /* Fencing of static members and unknown ids. NULL and the code, or the member. */
 struct member *group__checked_member(struct group *gr, struct str id, struct str instance_id, int16_t *ret_code);
 void group__set_str(struct str *dst, struct str src);
@@ -236,6 +239,20 @@ void group__consumer_left(struct group_coord *g, struct group *gr, int64_t now_m
 void group__consumer_loaded(struct group_coord *g, struct group *gr, int64_t now_ms);
 void group__consumer_revoke_timeout(struct group_coord *g, struct member *m, int64_t now_ms);
 bool group__consumer_subscribed(const struct member *m, struct str topic);
+
+/* Also for share groups. */
+void group__new_epoch(struct group_coord *g, struct group *gr);
+int32_t group__session_of(const struct group_coord *g, const struct group *gr);
+void group__consumer_refuse(struct group_coord *g, const struct group_consumer_heartbeat *in, uint64_t token,
+			    int16_t code, const char *message);
+/* Answers once everything of the group is stored. */
+void group__consumer_respond(struct group_coord *g, const struct group *gr, struct str member_id, int32_t epoch,
+			     const struct part_set *parts, uint64_t token, int64_t now_ms);
+/* True when the target has to be computed again. */
+bool group__consumer_update(struct group_coord *g, struct member *m, const struct group_consumer_heartbeat *in);
+
+/* share.c */
+bool group__share_retarget(struct group_coord *g, struct group *gr);
 
 /* target.c */
 int group__part_cmp(const struct group_partition *a, const struct group_partition *b);

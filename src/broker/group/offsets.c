@@ -246,6 +246,8 @@ static int16_t check_commit(struct group_coord *g, const struct group_commit *in
 	*ret_gr = gr;
 	if (gr->deleting)
 		return COORD_LOAD_IN_PROGRESS;
+	if (gr->type == GROUP_SHARE)
+		return COORD_GROUP_ID_NOT_FOUND;
 	return gr->type == GROUP_CONSUMER ? check_consumer(gr, in) : check_classic(g, gr, in, now_ms);
 }
 
@@ -427,6 +429,8 @@ static int16_t check_fetch(struct group *gr, const struct group_fetch *in)
 	int16_t code;
 
 	/* Members of classic groups have no epoch; clients send what they like, and Apache Kafka does not look. */
+	if (gr && gr->type == GROUP_SHARE)
+		return COORD_GROUP_ID_NOT_FOUND;
 	if (!gr || gr->type != GROUP_CONSUMER || (in->epoch < 0 && !in->member_id.p))
 		return COORD_OK;
 	struct member *m = group__checked_member(gr, in->member_id, STR_NONE, &code);
@@ -534,7 +538,7 @@ static void put_offset_delete(struct group_coord *g, struct waiter *w, struct ba
 {
 	struct group *gr = group__find(g, w->group_id);
 
-	if (!gr)
+	if (!gr || gr->type == GROUP_SHARE)
 		w->code = str_empty(w->group_id) ? COORD_INVALID_GROUP_ID : COORD_GROUP_ID_NOT_FOUND;
 	else if (gr->type == GROUP_CLASSIC && map_count(gr->members) && !str_is(gr->protocol_type, "consumer"))
 		w->code = COORD_NON_EMPTY_GROUP;
@@ -596,6 +600,8 @@ static void put_sweep(struct group_coord *g, struct waiter *w, struct batch *b)
 
 		for (size_t i = 0; map_next(gr->offsets, &i, &key, &p);)
 			kept += !chosen(g, w, gr, p);
+		if (gr->type == GROUP_SHARE) /* its offsets are in broker/share and do not expire */
+			continue;
 		if (!w->member_id.p && !kept && !gr->txn && !map_count(gr->members) && !map_count(gr->pending)) {
 			put_all_gone(b, gr);
 			continue;

@@ -217,7 +217,7 @@ static int replay_group(struct group_coord *g, struct str id, struct str value)
 	struct str protocol_type = cursor_str(&c), name = cursor_str(&c), leader = cursor_str(&c);
 	struct str assignor = cursor_str(&c);
 
-	if (c.failed || !known || type > GROUP_CONSUMER || state > GROUP_STABLE || cursor_left(&c))
+	if (c.failed || !known || type > GROUP_SHARE || state > GROUP_STABLE || cursor_left(&c))
 		return -1;
 	struct group *gr = group_of(g, id);
 

@@ -345,6 +345,9 @@ bool group__retarget(struct group_coord *g, struct group *gr)
 	struct work w = {0};
 	bool range = wants_range(gr), changed;
 
+	if (gr->type == GROUP_SHARE)
+		return group__share_retarget(g, gr);
+
 	group__set_str(&gr->assignor, range ? STR("range") : STR("uniform"));
 	set_up(g, gr, &w);
 	if (!w.n_members)

@@ -181,6 +181,13 @@ void mqs_broker_free(struct mqs_broker *b)
 	X(GET_TELEMETRY_SUBSCRIPTIONS, LOOP, get_telemetry_subscriptions)                                              \
 	X(PUSH_TELEMETRY, LOOP, push_telemetry)                                                                        \
 	X(LIST_CONFIG_RESOURCES, WORKER, list_config_resources)                                                        \
+	X(SHARE_GROUP_HEARTBEAT, LOOP, share_group_heartbeat)                                                          \
+	X(SHARE_GROUP_DESCRIBE, LOOP, share_group_describe)                                                            \
+	X(SHARE_FETCH, LOOP, share_fetch)                                                                              \
+	X(SHARE_ACKNOWLEDGE, LOOP, share_acknowledge)                                                                  \
+	X(DESCRIBE_SHARE_GROUP_OFFSETS, LOOP, describe_share_group_offsets)                                            \
+	X(ALTER_SHARE_GROUP_OFFSETS, LOOP, alter_share_group_offsets)                                                  \
+	X(DELETE_SHARE_GROUP_OFFSETS, LOOP, delete_share_group_offsets)                                                \
 	X(DESCRIBE_TOPIC_PARTITIONS, LOOP, describe_topic_partitions)
 
 static void (*const handle[KAFKA_API_KEY_MAX + 1])(struct mqs_request *rq) = {

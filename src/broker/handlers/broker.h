@@ -8,6 +8,7 @@
 #include "base/rnd.h"
 #include "broker/group/group.h"
 #include "broker/server/server.h"
+#include "broker/share/share.h"
 #include "broker/txn/txn.h"
 #include "kafka/batch.h"
 #include "kafka_err.h"
@@ -19,7 +20,7 @@
 
 /* What the handlers of requests share: topics, coordinators, settings, rights.
  *
- * Locks, outer to inner: broker.coord (recursive; both coordinators), broker.topics, mqs_part.lock; the locks of logs
+ * Locks, outer to inner: broker.coord (recursive; the coordinators), broker.topics, mqs_part.lock; the locks of logs
  * are inside of all. state.lock and broker.security are leaves above logs. */
 
 enum { MQS_NODE_ID = 1 };
@@ -153,6 +154,8 @@ typedef void mqs_replay_f(void *arg, struct str key, struct str value);
 int mqs_statelog_open(struct mqs_statelog *sl, struct mqs_broker *b, struct str topic, mqs_replay_f *replay, void *arg,
 		      struct err *err);
 void mqs_statelog_close(struct mqs_statelog *sl);
+/* Until the disk has done with all that was added: its thread knows those who wait, and the inbox, until then. */
+void mqs_statelog_settle(struct mqs_statelog *sl);
 /* Appends one batch; stored(batch, ok) is called when it is durable, in order, on the inbox's thread or within. */
 void mqs_statelog_add(struct mqs_statelog *sl, const struct coord_record *v, size_t n, uint64_t batch);
 /* The same, waiting; an error of the protocol. Not on a loop. */
@@ -252,6 +255,7 @@ struct mqs_broker {
 	struct group_coord *groups;
 	struct txn_coord *txns;
 	struct marker_job *markers; /* on their way; coord */
+	struct share_coord *share;
 	uv_timer_t coord_timer;
 	pthread_t housekeeper;
 	bool housekeeping;
@@ -318,18 +322,37 @@ struct str mqs_config_value(struct mqs_broker *b, const struct mqs_settings *s, 
 /* Members of groups that subscribe by a regular expression are told of topics that came, went, or may be seen now. */
 void mqs_groups_refresh(struct mqs_broker *b);
 
-/* Times of consumer groups that were set for them (group_settings.c). In ms, -1: not set. */
-enum { GROUP_SESSION_MS, GROUP_INTERVAL_MS, GROUP_SETTINGS };
+/* What was set for single groups (group_settings.c). Numbers, the isolation level by its place among the values;
+ * -1: not set. */
+enum {
+	GROUP_SESSION_MS,
+	GROUP_INTERVAL_MS,
+	GROUP_SHARE_SESSION_MS,
+	GROUP_SHARE_INTERVAL_MS,
+	GROUP_SHARE_LOCK_MS,
+	GROUP_SHARE_ISOLATION,
+	GROUP_SHARE_RESET, /* the text is in reset */
+	GROUP_SETTINGS
+};
+enum { GROUP_RESET_MAX = 64, SHARE_LOCK_MS = 30000 };
 struct mqs_group_setting {
 	struct str group;
 	int32_t v[GROUP_SETTINGS];
+	char reset[GROUP_RESET_MAX]; /* latest, earliest, by_duration:PT...; empty: not set */
 };
 extern const struct mqs_config_def mqs_group_defs[GROUP_SETTINGS];
+/* Sets one of them; STR_NONE: back to the default. False when the value is none. */
+bool mqs_group_set(struct mqs_group_setting *s, int id, struct str value);
+/* The value that holds, as text. *ret_default: it was not set. */
+struct str mqs_group_text(struct mqs_broker *b, const struct mqs_group_setting *s, int id, struct arena *a,
+			  bool *ret_default);
+/* How far behind now a share group begins: 0 with the next record, -1 with the first. In ms. */
+int64_t mqs_group_reset(const struct mqs_group_setting *s);
 void mqs_group_replay(struct mqs_broker *b, struct str key, struct str value);
 void mqs_group_free(struct mqs_broker *b);
-void mqs_group_of(struct mqs_broker *b, struct str group, int32_t ret_v[GROUP_SETTINGS]);
+void mqs_group_of(struct mqs_broker *b, struct str group, struct mqs_group_setting *ret);
 /* On the worker thread; an error of the protocol. */
-int mqs_group_put(struct mqs_broker *b, struct str group, const int32_t v[GROUP_SETTINGS]);
+int mqs_group_put(struct mqs_broker *b, struct str group, const struct mqs_group_setting *s);
 
 /* Coordinators (coord.c). */
 int mqs_coord_open(struct mqs_broker *b, struct err *err);
@@ -340,6 +363,7 @@ struct mqs_call {
 	struct mqs_request *rq;
 	void (*group)(struct mqs_call *call, const struct group_reply *reply);
 	void (*txn)(struct mqs_call *call, const struct txn_reply *reply);
+	void (*share)(struct mqs_call *call, bool ok);
 	int32_t index;
 	void *res;
 };
@@ -350,6 +374,8 @@ static inline uint64_t mqs_token(struct mqs_call *call)
 }
 int64_t mqs_now(void);
 struct group_client mqs_client(struct mqs_request *rq);
+/* Whoever may not know of a topic may not learn of it by a group that reads it. */
+bool mqs_group_visible(struct mqs_request *rq, const struct group_described *d);
 
 /* Rights (security.c). True when the peer may. */
 bool mqs_may(struct mqs_request *rq, int resource, struct str name, int operation);
@@ -424,6 +450,13 @@ MQS_HANDLER(offset_fetch);
 MQS_HANDLER(offset_delete);
 MQS_HANDLER(consumer_group_heartbeat);
 MQS_HANDLER(consumer_group_describe);
+MQS_HANDLER(share_group_heartbeat);
+MQS_HANDLER(share_group_describe);
+MQS_HANDLER(share_fetch);
+MQS_HANDLER(share_acknowledge);
+MQS_HANDLER(describe_share_group_offsets);
+MQS_HANDLER(alter_share_group_offsets);
+MQS_HANDLER(delete_share_group_offsets);
 MQS_HANDLER(init_producer_id);
 MQS_HANDLER(add_partitions_to_txn);
 MQS_HANDLER(add_offsets_to_txn);

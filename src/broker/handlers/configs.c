@@ -24,6 +24,13 @@ static const struct fixed fixed[] = {
 	{"transaction.state.log.replication.factor", "1", CFG_INT},
 	{"group.coordinator.rebalance.protocols", "classic,consumer", CFG_LIST},
 	{"group.consumer.assignors", "uniform,range", CFG_LIST},
+	{"group.share.delivery.count.limit", "5", CFG_INT},
+	{"group.share.max.share.sessions", "2000", CFG_INT},
+	{"group.share.max.size", "200", CFG_INT},
+	{"group.share.partition.max.record.locks", "2000", CFG_INT},
+	{"group.share.record.lock.duration.ms", "30000", CFG_INT},
+	{"group.share.min.record.lock.duration.ms", "15000", CFG_INT},
+	{"group.share.max.record.lock.duration.ms", "60000", CFG_INT},
 	{"transaction.max.timeout.ms", "900000", CFG_INT},
 	{"group.max.session.timeout.ms", "1800000", CFG_INT},
 	{"super.users", "", CFG_STRING},
@@ -152,23 +159,25 @@ static void describe_group(struct mqs_request *rq, const struct kafka_describe_c
 			   struct kafka_describe_configs_res_result *out)
 {
 	struct mqs_broker *b = mqs_broker(rq);
-	const int32_t of_broker[GROUP_SETTINGS] = {b->options.group_session_ms, b->options.group_interval_ms};
-	int32_t v[GROUP_SETTINGS];
+	struct mqs_group_setting set;
 
 	if (!mqs_may(rq, ACL_GROUP, r->resource_name, OP_DESCRIBE_CONFIGS)) {
 		out->error_code = KAFKA_ERR_GROUP_AUTHORIZATION_FAILED;
 		return;
 	}
-	mqs_group_of(b, r->resource_name, v);
+	mqs_group_of(b, r->resource_name, &set);
 	out->configs.v = KAFKA_ARRAY(rq->arena, kafka_describe_configs_res_config, GROUP_SETTINGS);
 	for (int i = 0; i < GROUP_SETTINGS; i++) {
-		struct str value = arena_fmt(rq->arena, "%d", v[i] < 0 ? of_broker[i] : v[i]);
 		struct kafka_describe_configs_res_config *c = &out->configs.v[out->configs.n];
+		bool is_default;
+		struct str value = mqs_group_text(b, &set, i, rq->arena, &is_default);
 
-		add_fixed(out, r, mqs_group_defs[i].name, value, CFG_INT);
+		if (!asked(r, mqs_group_defs[i].name))
+			continue;
+		add_fixed(out, r, mqs_group_defs[i].name, value, mqs_group_defs[i].type);
 		c->read_only = false;
-		c->is_default = v[i] < 0;
-		c->config_source = v[i] < 0 ? 5 : SOURCE_GROUP;
+		c->is_default = is_default;
+		c->config_source = is_default ? 5 : SOURCE_GROUP;
 	}
 }
 
@@ -297,27 +306,30 @@ static int apply_all(struct mqs_request *rq, const struct change *c, struct mqs_
 	return code;
 }
 
-static int apply_group(struct mqs_request *rq, int32_t v[GROUP_SETTINGS], struct str name, int op, struct str value,
+static int apply_group(struct mqs_request *rq, struct mqs_group_setting *set, struct str name, int op, struct str value,
 		       struct str *ret_text)
 {
-	long long n = -1;
 	int id = 0;
 
 	while (id < GROUP_SETTINGS && !str_is(name, mqs_group_defs[id].name))
 		id++;
 	if (id == GROUP_SETTINGS && op == DELETE)
 		return 0;
-	if (id < GROUP_SETTINGS && (op == DELETE || (op == SET && !value.p))) {
-		v[id] = -1;
-		return 0;
-	}
-	if (id == GROUP_SETTINGS || op != SET ||
-	    !str_to_int(value, mqs_group_defs[id].min, mqs_group_defs[id].max, &n)) {
+	if (id == GROUP_SETTINGS || op > DELETE || op < SET ||
+	    !mqs_group_set(set, id, op == DELETE ? STR_NONE : value)) {
 		*ret_text = arena_fmt(rq->arena, "%.*s: no such setting, or not such a value", STR_FMT(name));
 		return KAFKA_ERR_INVALID_CONFIG;
 	}
-	v[id] = (int32_t)n;
 	return 0;
+}
+
+/* The interval of a session's time, which is the setting behind it. */
+static bool too_slow(const struct mqs_broker *b, const struct mqs_group_setting *set, int id)
+{
+	int32_t session = set->v[id] < 0 ? b->options.group_session_ms : set->v[id];
+	int32_t interval = set->v[id + 1] < 0 ? b->options.group_interval_ms : set->v[id + 1];
+
+	return interval >= session;
 }
 
 static int alter_group(struct mqs_request *rq, const struct change *c, struct str *ret_text)
@@ -325,27 +337,23 @@ static int alter_group(struct mqs_request *rq, const struct change *c, struct st
 	const struct kafka_incremental_alter_configs_req_config *inc = c->configs;
 	const struct kafka_alter_configs_req_config *all = c->configs;
 	struct mqs_broker *b = mqs_broker(rq);
-	int32_t v[GROUP_SETTINGS] = {-1, -1};
+	struct mqs_group_setting set;
 	int code = 0;
 
 	if (!mqs_may(rq, ACL_GROUP, c->name, OP_ALTER_CONFIGS))
 		return KAFKA_ERR_GROUP_AUTHORIZATION_FAILED;
 	if (!c->name.n)
 		return KAFKA_ERR_INVALID_REQUEST;
-	if (c->incremental)
-		mqs_group_of(b, c->name, v);
+	mqs_group_of(b, c->incremental ? c->name : STR(""), &set);
 	for (int32_t i = 0; i < c->n && code == 0; i++)
 		code = c->incremental
-			       ? apply_group(rq, v, inc[i].name, inc[i].config_operation, inc[i].value, ret_text)
-			       : apply_group(rq, v, all[i].name, SET, all[i].value, ret_text);
-	int32_t session = v[GROUP_SESSION_MS] < 0 ? b->options.group_session_ms : v[GROUP_SESSION_MS];
-	int32_t interval = v[GROUP_INTERVAL_MS] < 0 ? b->options.group_interval_ms : v[GROUP_INTERVAL_MS];
-
-	if (code == 0 && interval >= session) {
+			       ? apply_group(rq, &set, inc[i].name, inc[i].config_operation, inc[i].value, ret_text)
+			       : apply_group(rq, &set, all[i].name, SET, all[i].value, ret_text);
+	if (code == 0 && (too_slow(b, &set, GROUP_SESSION_MS) || too_slow(b, &set, GROUP_SHARE_SESSION_MS))) {
 		*ret_text = STR("members have to report more often than they may be silent");
 		code = KAFKA_ERR_INVALID_CONFIG;
 	}
-	return code || c->validate_only ? code : mqs_group_put(b, c->name, v);
+	return code || c->validate_only ? code : mqs_group_put(b, c->name, &set);
 }
 
 static int alter(struct mqs_request *rq, const struct change *c, struct str *ret_text)

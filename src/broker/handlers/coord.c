@@ -8,6 +8,9 @@
 
 enum { TIMER_MS = 20, RIGHTS_MS = 5000 };
 
+/* Batches of both coordinators are in one log; this bit tells them apart. */
+#define SHARE_BATCH ((uint64_t)1 << 63)
+
 int64_t mqs_now(void)
 {
 	return clock_now_ms();
@@ -40,8 +43,12 @@ static void group_persist(void *arg, const struct coord_record *v, size_t n, uin
 
 static void group_stored(struct mqs_statelog *sl, uint64_t batch, bool ok)
 {
-	if (sl->broker->groups)
-		group_persisted(sl->broker->groups, batch, ok, mqs_now());
+	struct mqs_broker *b = sl->broker;
+
+	if ((batch & SHARE_BATCH) && b->share)
+		share_persisted(b->share, batch & ~SHARE_BATCH, ok, mqs_now());
+	else if (!(batch & SHARE_BATCH) && b->groups)
+		group_persisted(b->groups, batch, ok, mqs_now());
 }
 
 static void offsets_ended(uint64_t token, int16_t code);
@@ -107,13 +114,65 @@ static bool env_topic_next(void *arg, size_t *at, struct str *ret_name)
 	return more;
 }
 
-static void env_times(void *arg, struct str group_id, int32_t *session_ms, int32_t *interval_ms)
+static void env_times(void *arg, struct str group_id, bool share, int32_t *session_ms, int32_t *interval_ms)
 {
-	int32_t v[GROUP_SETTINGS];
+	struct mqs_group_setting s;
 
-	mqs_group_of(arg, group_id, v);
-	*session_ms = v[GROUP_SESSION_MS] < 0 ? *session_ms : v[GROUP_SESSION_MS];
-	*interval_ms = v[GROUP_INTERVAL_MS] < 0 ? *interval_ms : v[GROUP_INTERVAL_MS];
+	mqs_group_of(arg, group_id, &s);
+	int32_t session = s.v[share ? GROUP_SHARE_SESSION_MS : GROUP_SESSION_MS];
+	int32_t interval = s.v[share ? GROUP_SHARE_INTERVAL_MS : GROUP_INTERVAL_MS];
+
+	*session_ms = session < 0 ? *session_ms : session;
+	*interval_ms = interval < 0 ? *interval_ms : interval;
+}
+
+/* ---- share groups ---- */
+
+static void share_persist(void *arg, const struct coord_record *v, size_t n, uint64_t batch)
+{
+	struct mqs_broker *b = arg;
+
+	mqs_statelog_add(&b->group_log, v, n, batch | SHARE_BATCH);
+}
+
+static void share_answer(void *arg, uint64_t token, bool ok)
+{
+	struct mqs_call *call = (struct mqs_call *)(uintptr_t)token;
+
+	(void)arg;
+	call->share(call, ok);
+}
+
+static void share_available(void *arg, const struct share_tp *tp)
+{
+	struct mqs_broker *b = arg;
+
+	pthread_rwlock_rdlock(&b->topics);
+	struct mqs_topic *t = map_get(b->by_id, (struct str){(const char *)tp->topic.b, sizeof(tp->topic.b)});
+	struct mqs_part *part = mqs_part_of(t, tp->partition);
+
+	if (part)
+		mqs_part_notify(part);
+	pthread_rwlock_unlock(&b->topics);
+}
+
+static bool share_topic(void *arg, const struct coord_uuid *id)
+{
+	struct mqs_broker *b = arg;
+
+	pthread_rwlock_rdlock(&b->topics);
+	bool there = map_get(b->by_id, (struct str){(const char *)id->b, sizeof(id->b)});
+
+	pthread_rwlock_unlock(&b->topics);
+	return there;
+}
+
+static void share_member_left(void *arg, struct str group_id, struct str member_id)
+{
+	struct mqs_broker *b = arg;
+
+	if (b->share)
+		share_session_end(b->share, group_id, member_id, mqs_now());
 }
 
 /* ---- transactions ---- */
@@ -270,9 +329,19 @@ static void txn_markers(void *arg, const struct txn_markers *m)
 
 /* ---- life ---- */
 
+struct group_replay {
+	struct group_coord *groups;
+	struct share_coord *share;
+};
+
 static void group_replay_record(void *arg, struct str key, struct str value)
 {
-	group_replay(arg, (struct coord_record){key, value});
+	struct group_replay *r = arg;
+
+	if (share_record(key))
+		share_replay(r->share, (struct coord_record){key, value});
+	else
+		group_replay(r->groups, (struct coord_record){key, value});
 }
 
 static void txn_replay_record(void *arg, struct str key, struct str value)
@@ -289,29 +358,41 @@ int mqs_coord_open(struct mqs_broker *b, struct err *err)
 			       .topic_name = env_topic_name,
 			       .topic_next = env_topic_next,
 			       .topic_visible = mqs_topic_visible,
-			       .times = env_times};
+			       .times = env_times,
+			       .share_left = share_member_left};
+	struct share_env se = {.arg = b,
+			       .persist = share_persist,
+			       .reply = share_answer,
+			       .available = share_available,
+			       .topic = share_topic};
+	struct share_config sc = {0};
 	struct group_config gc = {.offsets_retention_ms = b->options.offsets_retention_ms,
 				  .initial_delay_ms = b->options.group_initial_delay_ms,
 				  .session_min_ms = b->options.group_session_min_ms,
 				  .consumer_session_ms = b->options.group_session_ms,
 				  .consumer_interval_ms = b->options.group_interval_ms,
+				  .share_session_ms = b->options.group_session_ms,
+				  .share_interval_ms = b->options.group_interval_ms,
 				  .members_max = b->options.group_members_max};
 	struct txn_env te = {.arg = b, .persist = txn_persist, .reply = txn_answer, .markers = txn_markers};
 	struct txn_config tc = {0};
 	struct group_coord *g = group_coord_new(&ge, &gc);
 	struct txn_coord *t = txn_coord_new(&te, &tc);
+	struct group_replay replay = {g, share_new(&se, &sc)};
 
 	b->group_log.stored = group_stored;
 	b->txn_log.stored = txn_stored;
-	int code = mqs_statelog_open(&b->group_log, b, MQS_GROUPS_TOPIC, group_replay_record, g, err);
+	int code = mqs_statelog_open(&b->group_log, b, MQS_GROUPS_TOPIC, group_replay_record, &replay, err);
 
 	if (code == 0)
 		code = mqs_statelog_open(&b->txn_log, b, MQS_TXNS_TOPIC, txn_replay_record, t, err);
 	pthread_mutex_lock(&b->coord);
 	b->groups = g;
 	b->txns = t;
+	b->share = replay.share;
 	if (code == 0) {
 		group_loaded(g, mqs_now());
+		share_loaded(b->share, mqs_now());
 		txn_loaded(t, mqs_now());
 	}
 	pthread_mutex_unlock(&b->coord);
@@ -341,6 +422,8 @@ static void on_timer(uv_timer_t *timer)
 	pthread_mutex_lock(&b->coord);
 	if (group_deadline(b->groups) <= now)
 		group_tick(b->groups, now);
+	if (share_deadline(b->share) <= now)
+		share_tick(b->share, now);
 	if (txn_deadline(b->txns) <= now)
 		txn_tick(b->txns, now);
 	look_at_rights(b, now);
@@ -356,9 +439,13 @@ void mqs_coord_start(struct mqs_broker *b)
 
 void mqs_coord_close(struct mqs_broker *b)
 {
+	mqs_statelog_settle(&b->group_log);
+	mqs_statelog_settle(&b->txn_log);
 	pthread_mutex_lock(&b->coord);
 	group_coord_free(b->groups);
 	txn_coord_free(b->txns);
+	share_free(b->share);
+	b->share = NULL;
 	b->groups = NULL;
 	b->txns = NULL;
 	/* Markers that the stop did not wait for: the next start finds their transactions. */

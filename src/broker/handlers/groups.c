@@ -392,7 +392,7 @@ static bool parts_visible(struct mqs_request *rq, const struct group_partition *
 }
 
 /* Whoever may not know of a topic may not learn of it by a group that reads it. */
-static bool visible(struct mqs_request *rq, const struct group_described *d)
+bool mqs_group_visible(struct mqs_request *rq, const struct group_described *d)
 {
 	for (size_t i = 0; i < d->n; i++) {
 		const struct group_described_member *m = &d->members[i];
@@ -434,7 +434,7 @@ void mqs_handle_consumer_group_describe(struct mqs_request *rq)
 		g->error_code = d.code;
 		if (d.code)
 			continue;
-		if (!visible(rq, &d)) {
+		if (!mqs_group_visible(rq, &d)) {
 			g->error_code = KAFKA_ERR_TOPIC_AUTHORIZATION_FAILED;
 			g->error_message = STR("the group reads topics that you may not describe");
 			continue;
@@ -555,11 +555,31 @@ static void on_deleted(struct mqs_call *call, const struct group_reply *r)
 	deleted(call, r->code);
 }
 
+/* A share group's offsets have gone: first they, so that no later group of that name finds them. */
+static void on_share_dropped(struct mqs_call *call, bool ok)
+{
+	const struct kafka_delete_groups_req *in = call->rq->in;
+	struct mqs_broker *b = mqs_broker(call->rq);
+
+	if (ok)
+		group_delete(b->groups, in->groups_names.v[call->index], mqs_token(call), mqs_now());
+	else
+		deleted(call, KAFKA_ERR_COORDINATOR_NOT_AVAILABLE);
+}
+
+static bool drop_share(struct mqs_broker *b, struct str group)
+{
+	bool empty;
+
+	return group_is_share(b->groups, group, &empty) && empty && share_drop(b->share, group, NULL, mqs_now());
+}
+
 static struct mqs_call *deletion_call(struct mqs_request *rq, struct deletion *d, int32_t index)
 {
 	struct mqs_call *call = mqs_call_new(rq);
 
 	call->group = on_deleted;
+	call->share = on_share_dropped;
 	call->res = d;
 	call->index = index;
 	return call;
@@ -584,10 +604,12 @@ void mqs_handle_delete_groups(struct mqs_request *rq)
 		struct mqs_call *call = deletion_call(rq, d, i);
 
 		d->res->results.v[i].group_id = in->groups_names.v[i];
-		if (mqs_may(rq, ACL_GROUP, in->groups_names.v[i], OP_DELETE))
-			group_delete(b->groups, in->groups_names.v[i], mqs_token(call), mqs_now());
-		else
+		if (!mqs_may(rq, ACL_GROUP, in->groups_names.v[i], OP_DELETE))
 			deleted(call, KAFKA_ERR_GROUP_AUTHORIZATION_FAILED);
+		else if (drop_share(b, in->groups_names.v[i]))
+			share_wait(b->share, mqs_token(call), mqs_now());
+		else
+			group_delete(b->groups, in->groups_names.v[i], mqs_token(call), mqs_now());
 	}
 	deleted(deletion_call(rq, d, -1), 0);
 	unlock(b);

@@ -27,6 +27,7 @@ static const struct {
 	{"metadata.version", 1, 25, 25},
 	{"group.version", 0, 1, 1},
 	{"transaction.version", 0, 2, 2},
+	{"share.version", 0, 1, 1},
 };
 
 void mqs_handle_api_versions(struct mqs_request *rq)

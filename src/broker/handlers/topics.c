@@ -483,9 +483,12 @@ int mqs_topic_delete(struct mqs_broker *b, struct mqs_topic *t)
 	store_gone(b, t);
 	remove_parts(b, t);
 	int rc = store(b, "topic/", t->name, NULL);
+	struct coord_uuid id;
 
+	memcpy(id.b, t->id.b, sizeof(id.b));
 	pthread_mutex_lock(&b->coord);
 	group_topic_deleted(b->groups, t->name, mqs_now());
+	share_topic_deleted(b->share, &id, mqs_now());
 	pthread_mutex_unlock(&b->coord);
 	mqs_groups_refresh(b);
 	mqs_topic_unref(t);

@@ -65,6 +65,8 @@ void mqs__conn_close(struct mqs_conn *c)
 			rq->cancel(rq);
 	}
 	c->first = c->last = NULL;
+	if (c->peer.gone && !atomic_load(&c->server->stopping))
+		c->peer.gone(c->server->options.broker, (uint64_t)(uintptr_t)c);
 }
 
 static void host_text(int fd, char *buf, size_t n)

@@ -52,6 +52,8 @@ struct mqs_peer {
 	void *sasl_state; /* of the exchange; freed with free_state */
 	void (*free_state)(void *state);
 	int64_t expires_ms; /* wall clock; 0: never */
+	/* The connection, by its address, has gone: behind the cancels of its requests, on its loop; not at a stop. */
+	void (*gone)(void *broker, uint64_t conn);
 };
 
 /* A listener, as clients see it. */
