@@ -7,7 +7,8 @@
 /* ShareFetch: acknowledges, then acquires. A fetch that finds nothing waits at its partitions until records come or are
  * given back, or its time is over. It is answered when its acknowledgements are stored, too. */
 
-enum { REQUEST_PARTS_MAX = 20000, LOOKS = 8, BYTES_MAX = 8 << 20, PART_BYTES = 4 << 20 };
+/* A session has no more partitions. */
+enum { REQUEST_PARTS_MAX = 2000, LOOKS = 8, BYTES_MAX = 8 << 20, PART_BYTES = 4 << 20 };
 
 /* What a fetch reads in vain, because others are faster, before it is answered with nothing. */
 enum { VAIN_READS = 1000, VAIN_BYTES = 16 << 20 };
