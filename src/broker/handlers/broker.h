@@ -154,8 +154,6 @@ typedef void mqs_replay_f(void *arg, struct str key, struct str value);
 int mqs_statelog_open(struct mqs_statelog *sl, struct mqs_broker *b, struct str topic, mqs_replay_f *replay, void *arg,
 		      struct err *err);
 void mqs_statelog_close(struct mqs_statelog *sl);
-/* Until the disk has done with all that was added: its thread knows those who wait, and the inbox, until then. */
-void mqs_statelog_settle(struct mqs_statelog *sl);
 /* Appends one batch; stored(batch, ok) is called when it is durable, in order, on the inbox's thread or within. */
 void mqs_statelog_add(struct mqs_statelog *sl, const struct coord_record *v, size_t n, uint64_t batch);
 /* The same, waiting; an error of the protocol. Not on a loop. */

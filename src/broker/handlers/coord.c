@@ -439,8 +439,6 @@ void mqs_coord_start(struct mqs_broker *b)
 
 void mqs_coord_close(struct mqs_broker *b)
 {
-	mqs_statelog_settle(&b->group_log);
-	mqs_statelog_settle(&b->txn_log);
 	pthread_mutex_lock(&b->coord);
 	group_coord_free(b->groups);
 	txn_coord_free(b->txns);

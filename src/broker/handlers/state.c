@@ -243,18 +243,3 @@ int mqs_statelog_put(struct mqs_statelog *sl, const struct coord_record *v, size
 	pthread_mutex_unlock(&p.lock);
 	return mqs_code(p.code);
 }
-
-void mqs_statelog_settle(struct mqs_statelog *sl)
-{
-	struct put p = {.waiter = {.fn = on_put}, .lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
-	struct plog_info info;
-
-	if (!sl->log)
-		return;
-	plog_info(sl->log, &info);
-	plog_wait_durable(sl->log, info.end, &p.waiter);
-	pthread_mutex_lock(&p.lock);
-	while (!p.done)
-		pthread_cond_wait(&p.wake, &p.lock);
-	pthread_mutex_unlock(&p.lock);
-}
