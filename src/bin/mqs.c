@@ -150,10 +150,12 @@ static void coord_metrics(struct buf *b, struct mqs_broker *broker)
 {
 	struct group_stats g;
 	struct txn_stats t;
+	struct share_stats s;
 
 	pthread_mutex_lock(&broker->coord);
 	group_coord_stats(broker->groups, &g);
 	txn_coord_stats(broker->txns, &t);
+	share_stats(broker->share, &s);
 	pthread_mutex_unlock(&broker->coord);
 	const struct metric rows[] = {
 		{"groups", "gauge", g.groups},
@@ -163,6 +165,11 @@ static void coord_metrics(struct buf *b, struct mqs_broker *broker)
 		{"transactional_ids", "gauge", t.ids},
 		{"transactions_ongoing", "gauge", t.ongoing},
 		{"transaction_timeouts_total", "counter", t.timeouts},
+		{"share_partitions", "gauge", s.parts},
+		{"share_sessions", "gauge", s.sessions},
+		{"share_offsets_in_flight", "gauge", (unsigned long long)s.in_flight},
+		{"share_lock_timeouts_total", "counter", s.timeouts},
+		{"share_archived_total", "counter", s.archived},
 	};
 
 	write_metrics(b, rows, ARRAY_LEN(rows));

@@ -240,10 +240,13 @@ def test_locks_end(mqs, wire):
         assert row is None
         assert a.acknowledge(topic, (1, 1, [RENEW]), is_renew_ack=True) == 'NONE'
         row = b.fetch(wait=30000)
-        assert acquired(row) == [(0, 0, 2)] and 14 < time.monotonic() - begin < 19
+        assert acquired(row) == [(0, 0, 2)] and 14 < time.monotonic() - begin < 29
         a.wire.call('ApiVersions', 0)
         assert a.acknowledge(topic, (0, 0, [ACCEPT])) == 'INVALID_RECORD_STATE'
         assert a.acknowledge(topic, (1, 1, [ACCEPT])) == 'NONE'
+        metrics = dict(line.rsplit(' ', 1) for line in mqs.get('/metrics').splitlines() if line.startswith('appia_mqs_share_'))
+        assert int(metrics['appia_mqs_share_lock_timeouts_total']) >= 1 and int(metrics['appia_mqs_share_sessions']) >= 2
+        assert int(metrics['appia_mqs_share_partitions']) >= 1 and int(metrics['appia_mqs_share_offsets_in_flight']) >= 1
 
 
 def test_renewing(mqs, wire):
