@@ -5,8 +5,12 @@
 #include "model/mqs/policy.h"
 #include "model/write.h"
 
+#include <time.h>
+
 #define MS_PER_HOUR 3600000LL
 #define MAX_BATCH 100
+#define LOOKS 20 /* for partitions that were made just now */
+#define LOOK_MS 100
 /* A row younger than that may belong to a call that still waits for Kafka. */
 #define HEAL_AFTER_MS ((int64_t)CLUSTER_CALL_MS + CLUSTER_WAIT_MS)
 
@@ -341,6 +345,19 @@ static int record_settled(struct model *m, void *arg)
 	return rc || found ? rc : unknown(m, t->name);
 }
 
+/* What Kafka has. A node of it learns a moment after who made partitions was told, so that fewer than the row counts
+ * are looked at again before they are believed. */
+static int look(struct model *m, const struct topic *t, struct cluster_topic *ret)
+{
+	int rc = cluster_topic(m, t->name, ret);
+
+	for (int i = 0; i < LOOKS && rc == 0 && ret->partitions < t->partitions; i++) {
+		nanosleep(&(struct timespec){.tv_nsec = LOOK_MS * 1000000L}, NULL);
+		rc = cluster_topic(m, t->name, ret);
+	}
+	return rc;
+}
+
 /* Makes Kafka have what the row says. Who asks Kafka last has seen the last row, so that of changes at the same time
  * one wins, in both. Ends with the time that a call has for Kafka. */
 static int settle(struct model *m, struct change *c, int64_t grow_to)
@@ -352,7 +369,7 @@ static int settle(struct model *m, struct change *c, int64_t grow_to)
 		struct cluster_config configs[3];
 		struct cluster_topic real;
 
-		rc = cluster_topic(m, t->name, &real);
+		rc = look(m, t, &real);
 		if (rc == 0) {
 			size_t n = configs_of(m, t->retention_hours, t->sync_flush, t->sync_replication,
 					      real.replication, configs);
