@@ -50,6 +50,8 @@ class Mqs:
         self.settings = {'port': self.port, 'sasl_port': self.sasl_port if tls else 0,
                          'sasl_plaintext_port': self.sasl_plaintext_port, 'rebalance_delay': '0ms', **settings}
         self.process, self.killed = None, False
+        # The one for logins is open a moment later.
+        self.ports = [self.port] + [p for p in [self.settings['sasl_plaintext_port']] if published and p]
         self.start()
 
     @property
@@ -64,7 +66,8 @@ class Mqs:
         end = time.monotonic() + 30
         while True:
             try:
-                socket.create_connection(('127.0.0.1', self.port), 1).close()
+                for port in self.ports:
+                    socket.create_connection(('127.0.0.1', port), 1).close()
                 return
             except OSError:
                 assert self.process.poll() is None and time.monotonic() < end, self.log()
